@@ -1,0 +1,71 @@
+"""What every command shares: its flags, its exit codes, its result as JSON."""
+
+import argparse
+import json
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ppresnet.errors import PpresnetError
+from ppresnet.files import atomic_write
+
+Result = Mapping[str, Any] | Sequence[Any] | None
+
+
+def parser(description: str, *, recipe: bool | None = None) -> argparse.ArgumentParser:
+    """Return a parser with `--json` and `--debug`.
+
+    Args:
+        description: shown by `-h`.
+        recipe: add `-c` and `-o`; True requires `-c`, False makes it optional, None leaves both out.
+    """
+    made = argparse.ArgumentParser(description=description)
+    if recipe is not None:
+        made.add_argument("-c", "--config", type=Path, required=recipe, metavar="FILE", help="recipe (YAML)")
+        made.add_argument(
+            "-o",
+            dest="overrides",
+            action="append",
+            default=[],
+            metavar="KEY=VALUE",
+            help="override one key of the recipe, such as optim.lr=0.05; may be repeated",
+        )
+    made.add_argument("--json", type=Path, metavar="FILE", help="write the result as JSON")
+    made.add_argument("--debug", action="store_true", help="show tracebacks")
+    return made
+
+
+def run(main: Callable[[argparse.Namespace], Result], arguments: argparse.Namespace) -> int:
+    """Run a command and return its exit code: 0 done, 1 failed, 2 the request is wrong, 3 a check did not hold.
+
+    Args:
+        main: does the work; what it returns goes to `--json`.
+        arguments: from `parser`.
+    """
+    try:
+        result = main(arguments)
+        if arguments.json is not None and result is not None:
+            atomic_write(arguments.json, json.dumps(result, indent=2) + "\n")
+    except PpresnetError as error:
+        return _fail(str(error), error.exit_code, arguments.debug)
+    except KeyboardInterrupt:
+        return _fail("interrupted", 1, arguments.debug)
+    except BrokenPipeError:
+        return 1
+    except Exception as error:  # the last line of defence: a bug of ours must not look like success
+        return _fail(f"unexpected {type(error).__name__}: {error}; --debug shows where", 1, arguments.debug)
+    return 0
+
+
+def say(line: str) -> None:
+    """Print a line of progress to stderr."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def _fail(message: str, code: int, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    say(f"error: {message}")
+    return code

@@ -1,0 +1,62 @@
+"""The exceptions a user can meet, each with the exit code of the command that ends with it.
+
+Exit codes: 1 the work failed, 2 the request is wrong, 3 a check did not hold.
+"""
+
+
+class PpresnetError(Exception):
+    """Base of every error that is the user's business; its message says expected, found and remedy."""
+
+    exit_code = 1
+
+
+class RequestError(PpresnetError):
+    """What was asked for cannot be done as asked: a missing file, a wrong path, a run in the way."""
+
+    exit_code = 2
+
+
+class ConfigError(RequestError):
+    """One or more things are wrong in a recipe or a model spec.
+
+    Args:
+        problems: every problem found, one sentence each; the message lists them all.
+    """
+
+    def __init__(self, *problems: str) -> None:
+        self.problems = problems
+        super().__init__("\n".join(problems))
+
+
+class DataError(RequestError):
+    """A data set is missing, empty, mislabelled or has more broken images than tolerated."""
+
+
+class CheckpointError(RequestError):
+    """A checkpoint is missing, incomplete or altered."""
+
+
+class BundleError(RequestError):
+    """A deployment bundle is missing, incomplete or altered."""
+
+
+class BusyError(RequestError):
+    """Another process holds the lock of this output folder."""
+
+
+class StorageError(PpresnetError):
+    """A write failed (disk full, no permission); what stood there before is untouched."""
+
+
+class DivergedError(PpresnetError):
+    """The loss or a gradient became NaN or infinite; the weights were not touched by it."""
+
+
+class InterruptedRunError(PpresnetError):
+    """SIGTERM or SIGINT ended a run after its state was saved; it can be resumed."""
+
+
+class CheckFailedError(PpresnetError):
+    """A check did not hold: parity, fusion or an accuracy floor."""
+
+    exit_code = 3

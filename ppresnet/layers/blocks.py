@@ -1,0 +1,155 @@
+"""Residual blocks: act(skip(x) + branch(x)), and the plain blocks that the degradation experiment compares them with."""
+
+from collections.abc import Mapping
+
+from paddle import Tensor, nn
+
+from ppresnet.errors import ConfigError
+from ppresnet.layers.activation import activation
+from ppresnet.layers.conv import ConvNorm
+from ppresnet.layers.drop_path import DropPath
+from ppresnet.layers.skips import IdentitySkip, ProjectionSkip, ZeroPadSkip
+
+SKIPS: Mapping[str, type[nn.Layer]] = {
+    "identity": IdentitySkip,
+    "projection": ProjectionSkip,
+    "zero_pad": ZeroPadSkip,
+}
+
+
+class Residual(nn.Layer):
+    """A branch beside a skip; the activation follows the addition.
+
+    The sum is written `identity + out`: the fusion passes of Paddle Inference (GPU) and Paddle Lite (OpenCL) fold an
+    addition into a convolution only when the convolution is its second input.
+
+    Args:
+        branch: the convolutions; its last BatchNorm has no activation.
+        skip: gives the same shape as the branch.
+        act: name of the activation after the addition.
+        drop_path: probability of dropping the branch in training.
+    """
+
+    def __init__(self, branch: nn.Sequential, skip: nn.Layer, act: str, drop_path: float = 0.0) -> None:
+        super().__init__()
+        self.branch = branch
+        self.skip = skip
+        self.drop_path = DropPath(drop_path) if drop_path else nn.Identity()
+        self.act = activation(act)
+
+    def forward(self, x_NCHW: Tensor) -> Tensor:
+        """Return float32 [batch, out_channels, ceil(height / stride), ceil(width / stride)]."""
+        identity = self.skip(x_NCHW)
+        out = self.drop_path(self.branch(x_NCHW))
+        return self.act(identity + out)
+
+
+class BasicBlock(Residual):
+    """Two 3x3 convolutions beside a skip (He et al. 2015, figure 5 left).
+
+    Args:
+        in_channels: channels of the input.
+        widths: output channels of the two convolutions.
+        skip: `identity`, `projection` or `zero_pad`.
+        stride: of the first convolution.
+        groups: of the first convolution; only 1.
+        act: name of the activations.
+        drop_path: probability of dropping the branch in training.
+
+    Raises:
+        ConfigError: the skip does not match the branch, or the widths are not two.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        widths: tuple[int, ...],
+        skip: str,
+        stride: int = 1,
+        groups: int = 1,
+        act: str = "relu",
+        drop_path: float = 0.0,
+    ) -> None:
+        branch = basic_branch(in_channels, widths, stride, groups, act)
+        super().__init__(branch, _skip(skip, in_channels, widths[-1], stride), act, drop_path)
+
+
+class Bottleneck(Residual):
+    """1x1, 3x3 and 1x1 convolutions beside a skip (He et al. 2015, figure 5 right), the stride in the 3x3 (v1.5).
+
+    Args:
+        in_channels: channels of the input.
+        widths: output channels of the three convolutions.
+        skip: `identity`, `projection` or `zero_pad`.
+        stride: of the 3x3 convolution.
+        groups: cardinality of the 3x3 convolution (Xie et al. 2016, arXiv:1611.05431).
+        act: name of the activations.
+        drop_path: probability of dropping the branch in training.
+
+    Raises:
+        ConfigError: the skip does not match the branch, or the widths are not three.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        widths: tuple[int, ...],
+        skip: str,
+        stride: int = 1,
+        groups: int = 1,
+        act: str = "relu",
+        drop_path: float = 0.0,
+    ) -> None:
+        branch = bottleneck_branch(in_channels, widths, stride, groups, act)
+        super().__init__(branch, _skip(skip, in_channels, widths[-1], stride), act, drop_path)
+
+
+class PlainBlock(nn.Layer):
+    """A branch followed by an activation, without a skip: what the residual blocks are measured against."""
+
+    def __init__(self, branch: nn.Sequential, act: str) -> None:
+        super().__init__()
+        self.branch = branch
+        self.act = activation(act)
+
+    def forward(self, x_NCHW: Tensor) -> Tensor:
+        """Return float32 [batch, out_channels, ceil(height / stride), ceil(width / stride)]."""
+        return self.act(self.branch(x_NCHW))
+
+
+def basic_branch(in_channels: int, widths: tuple[int, ...], stride: int, groups: int, act: str) -> nn.Sequential:
+    """Return the two 3x3 convolutions of a basic block.
+
+    Raises:
+        ConfigError: the widths are not two.
+    """
+    _expect_widths("basic", widths, 2)
+    return nn.Sequential(
+        ConvNorm(in_channels, widths[0], 3, stride, groups, act),
+        ConvNorm(widths[0], widths[1], 3),
+    )
+
+
+def bottleneck_branch(in_channels: int, widths: tuple[int, ...], stride: int, groups: int, act: str) -> nn.Sequential:
+    """Return the 1x1, 3x3 and 1x1 convolutions of a bottleneck block.
+
+    Raises:
+        ConfigError: the widths are not three.
+    """
+    _expect_widths("bottleneck", widths, 3)
+    return nn.Sequential(
+        ConvNorm(in_channels, widths[0], 1, act=act),
+        ConvNorm(widths[0], widths[1], 3, stride, groups, act),
+        ConvNorm(widths[1], widths[2], 1),
+    )
+
+
+def _skip(kind: str, in_channels: int, out_channels: int, stride: int) -> nn.Layer:
+    if kind not in SKIPS:
+        raise ConfigError(f"unknown skip '{kind}'; expected one of {', '.join(SKIPS)}")
+    return SKIPS[kind](in_channels, out_channels, stride)
+
+
+def _expect_widths(kind: str, widths: tuple[int, ...], count: int) -> None:
+    if len(widths) != count:
+        raise ConfigError(f"a {kind} block needs {count} widths, one per convolution; found {list(widths)}")

@@ -1,0 +1,190 @@
+"""ModelSpec: an architecture as plain data, and the names in the zoo.
+
+A spec holds every width of every block, so a pruned network is an ordinary model built from a narrower spec.
+Nothing here imports Paddle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from functools import partial
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ppresnet.errors import ConfigError
+
+Activation = Literal["relu", "leaky_relu", "silu", "gelu"]
+SkipKind = Literal["identity", "projection", "zero_pad", "none"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class StemSpec(_Frozen):
+    """The first layers: `imagenet` is a 7x7 stride-2 convolution and a max pool, `cifar` a 3x3 convolution."""
+
+    kind: Literal["imagenet", "cifar"]
+    width: int = Field(ge=1)
+
+
+class BlockSpec(_Frozen):
+    """One residual block: a branch of convolutions beside a skip.
+
+    `widths` are the output channels of the branch's convolutions, first to last: two for a basic block (3x3, 3x3),
+    three for a bottleneck (1x1, 3x3, 1x1). The stride and the groups belong to the first 3x3 convolution.
+    """
+
+    kind: Literal["basic", "bottleneck"]
+    widths: tuple[int, ...]
+    skip: SkipKind
+    stride: int = Field(default=1, ge=1)
+    groups: int = Field(default=1, ge=1)
+
+
+class ModelSpec(_Frozen):
+    """What every architecture shares; a family adds its own fields."""
+
+    name: str
+    family: str
+    num_classes: int = Field(ge=1)
+    in_channels: int = Field(default=3, ge=1)
+    act: Activation = "relu"
+    norm: Literal["batch"] = "batch"
+    dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
+    drop_path: float = Field(default=0.0, ge=0.0, lt=1.0)
+    zero_init_gamma: bool = False
+    input_size: int = Field(default=224, ge=1)
+
+
+class ResNetSpec(ModelSpec):
+    """A residual network (He et al. 2015, arXiv:1512.03385): stem, stages of blocks, pooled linear head."""
+
+    family: Literal["resnet"] = "resnet"
+    stem: StemSpec
+    stages: tuple[tuple[BlockSpec, ...], ...]
+
+
+def cifar_resnet(name: str, depth: int, skips: bool = True, **overrides: Any) -> ResNetSpec:
+    """Return the CIFAR network of He et al., section 4.2: 6n+2 layers, widths 16/32/64, option-A skips or none."""
+    stages = []
+    width_in = 16
+    for width in (16, 32, 64):
+        blocks = []
+        for index in range((depth - 2) // 6):
+            stride = 2 if index == 0 and width != 16 else 1
+            skip = ("identity" if width_in == width else "zero_pad") if skips else "none"
+            blocks.append(BlockSpec(kind="basic", widths=(width, width), skip=skip, stride=stride))
+            width_in = width
+        stages.append(tuple(blocks))
+    fields: dict[str, Any] = {"num_classes": 10, "input_size": 32} | overrides
+    return ResNetSpec(name=name, stem=StemSpec(kind="cifar", width=16), stages=tuple(stages), **fields)
+
+
+def imagenet_resnet(
+    name: str, kind: Literal["basic", "bottleneck"], depths: tuple[int, ...], base: int = 64, groups: int = 1, **overrides: Any
+) -> ResNetSpec:
+    """Return an ImageNet ResNet v1.5 (stride in the 3x3), Wide ResNet or ResNeXt.
+
+    Args:
+        name: the name in the zoo.
+        kind: the block.
+        depths: blocks per stage.
+        base: width of one group in the first stage (64 for ResNet, 128 for wide_resnet50_2, 4 for 32x4d).
+        groups: cardinality of the 3x3 convolutions.
+        **overrides: fields of `ModelSpec`.
+    """
+    expansion = {"basic": 1, "bottleneck": 4}[kind]
+    stages = []
+    width_in = 64
+    for stage, depth in enumerate(depths):
+        planes = 64 * 2**stage
+        inner, width = planes * base // 64 * groups, planes * expansion
+        blocks = []
+        for index in range(depth):
+            stride = 2 if index == 0 and stage > 0 else 1
+            widths = (inner, inner, width) if kind == "bottleneck" else (inner, width)
+            skip: SkipKind = "identity" if (width_in, stride) == (width, 1) else "projection"
+            blocks.append(BlockSpec(kind=kind, widths=widths, skip=skip, stride=stride, groups=groups))
+            width_in = width
+        stages.append(tuple(blocks))
+    fields: dict[str, Any] = {"num_classes": 1000} | overrides
+    return ResNetSpec(name=name, stem=StemSpec(kind="imagenet", width=64), stages=tuple(stages), **fields)
+
+
+_resnet = imagenet_resnet
+
+MODELS: Mapping[str, Callable[..., ModelSpec]] = {
+    "cifar_resnet20": partial(cifar_resnet, depth=20),
+    "cifar_resnet32": partial(cifar_resnet, depth=32),
+    "cifar_resnet44": partial(cifar_resnet, depth=44),
+    "cifar_resnet56": partial(cifar_resnet, depth=56),
+    "cifar_resnet110": partial(cifar_resnet, depth=110),
+    "cifar_resnet1202": partial(cifar_resnet, depth=1202),
+    "cifar_plain20": partial(cifar_resnet, depth=20, skips=False),
+    "cifar_plain56": partial(cifar_resnet, depth=56, skips=False),
+    "resnet18": partial(_resnet, kind="basic", depths=(2, 2, 2, 2)),
+    "resnet34": partial(_resnet, kind="basic", depths=(3, 4, 6, 3)),
+    "resnet50": partial(_resnet, kind="bottleneck", depths=(3, 4, 6, 3)),
+    "resnet101": partial(_resnet, kind="bottleneck", depths=(3, 4, 23, 3)),
+    "resnet152": partial(_resnet, kind="bottleneck", depths=(3, 8, 36, 3)),
+    "wide_resnet50_2": partial(_resnet, kind="bottleneck", depths=(3, 4, 6, 3), base=128),
+    "wide_resnet101_2": partial(_resnet, kind="bottleneck", depths=(3, 4, 23, 3), base=128),
+    "resnext50_32x4d": partial(_resnet, kind="bottleneck", depths=(3, 4, 6, 3), base=4, groups=32),
+    "resnext101_32x8d": partial(_resnet, kind="bottleneck", depths=(3, 4, 23, 3), base=8, groups=32),
+    "resnext101_64x4d": partial(_resnet, kind="bottleneck", depths=(3, 4, 23, 3), base=4, groups=64),
+}
+
+FAMILIES: Mapping[str, type[ModelSpec]] = {"resnet": ResNetSpec}
+
+OVERRIDES = tuple(field for field in ModelSpec.model_fields if field not in ("name", "family"))
+
+
+def spec_of(name: str, **overrides: Any) -> ModelSpec:
+    """Return the spec of a named model.
+
+    Args:
+        name: a key of `MODELS`.
+        **overrides: fields of `ModelSpec` other than name and family, such as `num_classes=10`.
+
+    Raises:
+        ConfigError: the name or a field is unknown, or a value is out of its range.
+    """
+    if name not in MODELS:
+        raise ConfigError(f"unknown model '{name}'{_did_you_mean(name, MODELS)}; tools/zoo.py lists every model")
+    problems = [f"unknown model field '{key}'{_did_you_mean(key, OVERRIDES)}" for key in overrides if key not in OVERRIDES]
+    if problems:
+        raise ConfigError(*problems)
+    try:
+        return MODELS[name](name, **overrides)
+    except ValidationError as error:
+        raise ConfigError(*_sentences(error)) from error
+
+
+def spec_from_dict(fields: Mapping[str, Any]) -> ModelSpec:
+    """Return the spec that `spec.model_dump(mode="json")` gave.
+
+    Raises:
+        ConfigError: the family is unknown or a field is wrong.
+    """
+    family = str(fields.get("family"))
+    if family not in FAMILIES:
+        raise ConfigError(f"unknown model family '{family}'; expected one of {', '.join(FAMILIES)}")
+    try:
+        return FAMILIES[family].model_validate(fields)
+    except ValidationError as error:
+        raise ConfigError(*_sentences(error)) from error
+
+
+def _did_you_mean(name: str, known: Mapping[str, Any] | tuple[str, ...]) -> str:
+    close = get_close_matches(name, list(known), n=1)
+    return f"; did you mean '{close[0]}'?" if close else ""
+
+
+def _sentences(error: ValidationError) -> list[str]:
+    return [
+        f"model.{'.'.join(str(part) for part in item['loc'])}: {item['msg']}, found {item['input']!r}"
+        for item in error.errors()
+    ]

@@ -1,0 +1,55 @@
+"""Pictures of a run: the training curves and the confusion matrix."""
+
+import io
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+
+from ppresnet.files import atomic_write
+from ppresnet.train.journal import read_records
+
+mpl.use("Agg")
+
+
+def draw_curves(metrics: Path, picture: Path) -> None:
+    """Write a PNG of loss, top-1 and learning rate over the steps of a `metrics.jsonl`."""
+    records = read_records(metrics)
+    figure = Figure(figsize=(12, 3.6), layout="constrained")
+    axes = figure.subplots(1, 3)
+    for axis, key, title in zip(axes, ("loss", "top1", "lr"), ("loss", "top-1 (%)", "learning rate"), strict=True):
+        for kind, label in (("train", "training"), ("eval", "evaluation")):
+            points = [(record["step"], record[key]) for record in records if record["kind"] == kind and key in record]
+            if points:
+                axis.plot(*zip(*points, strict=True), label=label, marker="." if kind == "eval" else None)
+        axis.set(title=title, xlabel="step")
+        axis.grid(alpha=0.3)
+    axes[0].legend()
+    _save(figure, picture)
+
+
+def draw_confusion(confusion: np.ndarray, classes: tuple[str, ...], picture: Path) -> None:
+    """Write a PNG of a confusion matrix, int [true class, predicted class], each row as shares of its class."""
+    shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    side = min(max(4.0, 0.45 * len(classes)), 24.0)
+    figure = Figure(figsize=(side + 1.5, side), layout="constrained")
+    axis = figure.subplots()
+    image = axis.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0)
+    figure.colorbar(image, ax=axis, label="share of the true class")
+    if len(classes) <= 40:
+        axis.set_xticks(range(len(classes)), classes, rotation=60, ha="right")
+        axis.set_yticks(range(len(classes)), classes)
+    if len(classes) <= 20:
+        for (row, column), count in np.ndenumerate(confusion):
+            if count:
+                colour = "white" if shares[row, column] > 0.5 else "black"
+                axis.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=8)
+    axis.set(xlabel="predicted", ylabel="true")
+    _save(figure, picture)
+
+
+def _save(figure: Figure, picture: Path) -> None:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=100)
+    atomic_write(picture, buffer.getvalue())

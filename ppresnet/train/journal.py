@@ -1,0 +1,99 @@
+"""What a run tells: `metrics.jsonl`, VisualDL scalars and a progress bar."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+Record = Mapping[str, object]
+
+
+class Journal:
+    """Appends records to `metrics.jsonl` and shows how the run goes on stderr.
+
+    The file holds nothing that differs between two runs of one recipe (no times, no rates), so that the metrics of a
+    resumed run are byte-identical to those of an uninterrupted one. Rates go to the bar and to VisualDL.
+
+    Args:
+        output: the run's folder.
+        total_steps: optimiser steps of the whole run, for the bar.
+        visualdl: write VisualDL scalars to `output/visualdl`.
+    """
+
+    def __init__(self, output: Path, total_steps: int, visualdl: bool) -> None:
+        self.path = output / "metrics.jsonl"
+        self._console = Console(file=sys.stderr, stderr=True)
+        self._visualdl = _visualdl_writer(output / "visualdl") if visualdl else None
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[rate]:.0f} images/s  loss {task.fields[loss]:.4f}"),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        self._task = self._bar.add_task("training", total=total_steps, rate=0.0, loss=0.0)
+
+    def __enter__(self) -> Journal:
+        """Start the bar."""
+        self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Stop the bar and close VisualDL's file."""
+        self._bar.stop()
+        if self._visualdl is not None:
+            self._visualdl.close()
+
+    def rewind(self, length: int) -> None:
+        """Cut the file to the bytes that the restored checkpoint knew of; what came later will be written anew."""
+        with self.path.open("ab") as file:
+            file.truncate(length)
+
+    def sync(self) -> int:
+        """Force the file to the disk and return its length in bytes, which the checkpoint keeps."""
+        with self.path.open("ab") as file:
+            os.fsync(file.fileno())
+            return file.tell()
+
+    def record(self, kind: str, step: int, record: Record) -> None:
+        """Append one record; `kind` is `train` or `eval`."""
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"kind": kind, "step": step, **record}) + "\n")
+        self.scalars(kind, step, record)
+
+    def scalars(self, kind: str, step: int, record: Record) -> None:
+        """Write the numbers of a record to VisualDL only."""
+        if self._visualdl is None:
+            return
+        for name, value in record.items():
+            if isinstance(value, (int, float)):
+                self._visualdl.add_scalar(f"{kind}/{name}", float(value), step)  # type: ignore[attr-defined]
+
+    def show(self, step: int, description: str, rate: float, loss: float) -> None:
+        """Move the bar; rate is in images per second."""
+        self._bar.update(self._task, completed=step, description=description, rate=rate, loss=loss)
+
+    def say(self, line: str) -> None:
+        """Print one line above the bar."""
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def read_records(path: Path) -> list[dict[str, object]]:
+    """Return the records of a `metrics.jsonl`."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def _visualdl_writer(folder: Path) -> object:
+    from visualdl import LogWriter
+
+    return LogWriter(logdir=str(folder), display_name=folder.parent.name)

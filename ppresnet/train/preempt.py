@@ -1,0 +1,33 @@
+"""SIGTERM and SIGINT: finish the step, save, leave."""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType, TracebackType
+
+
+class Preemption:
+    """While entered, the first SIGTERM or SIGINT is noted in `signal_name`; a second SIGINT interrupts at once.
+
+    Enter it after `import paddle`, which replaces handlers that were set before.
+    """
+
+    def __init__(self) -> None:
+        self.signal_name: str | None = None
+        self._previous: dict[signal.Signals, object] = {}
+
+    def __enter__(self) -> Preemption:
+        """Install the handlers."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._previous[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Put the previous handlers back."""
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.signal_name is not None and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.signal_name = signal.Signals(number).name

@@ -1,0 +1,34 @@
+"""Whether a stored run is the one that the recipe describes."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ppresnet.config import RunConfig
+from ppresnet.errors import ConfigError
+
+# What may change between the parts of one run without changing its result.
+_FREE = ("name", "output", "hardware", "log.visualdl", "checkpoint", "data.root", "data.workers", "init_from")
+
+
+def expect_same_run(config: RunConfig, stored: Mapping[str, Any]) -> None:
+    """Check that a checkpoint belongs to this recipe.
+
+    Raises:
+        ConfigError: a key that decides the result differs; each is named with both values.
+    """
+    differences = [
+        f"--resume: '{key}' is {wanted!r} in the recipe and {found!r} in the checkpoint"
+        for key, wanted, found in _differences(config.model_dump(mode="json"), stored, "")
+        if not any(key == free or key.startswith(f"{free}.") for free in _FREE)
+    ]
+    if differences:
+        raise ConfigError(*differences, "put the stored value back, or start a new run with init_from and another output")
+
+
+def _differences(ours: Mapping[str, Any], theirs: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any, Any]]:
+    for key in sorted(ours.keys() | theirs.keys()):
+        left, right = ours.get(key), theirs.get(key)
+        if isinstance(left, Mapping) and isinstance(right, Mapping):
+            yield from _differences(left, right, f"{prefix}{key}.")
+        elif left != right:
+            yield f"{prefix}{key}", left, right

@@ -1,0 +1,168 @@
+"""A whole run: from a recipe to its result, fresh or resumed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import paddle
+
+from ppresnet.checkpoint import Checkpoint, Store, read, resolve
+from ppresnet.checkpoint.state import restore_weights, spec_of_checkpoint
+from ppresnet.config import RunConfig, dump
+from ppresnet.data import BrokenReport, Loader, Samples, Source, open_split
+from ppresnet.errors import CheckpointError, ConfigError, RequestError
+from ppresnet.files import DirectoryLock, atomic_write
+from ppresnet.hardware import peak_memory_mb
+from ppresnet.models import build
+from ppresnet.pixels import Preprocess
+from ppresnet.spec import ModelSpec, spec_of
+from ppresnet.train.curves import draw_curves
+from ppresnet.train.journal import Journal
+from ppresnet.train.optim import build_optimizer, restore_optimizer
+from ppresnet.train.plan import Plan
+from ppresnet.train.preempt import Preemption
+from ppresnet.train.progress import Progress
+from ppresnet.train.resume import expect_same_run
+from ppresnet.train.seeds import derive, seed_paddle
+from ppresnet.train.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run achieved; `top1` (percent) and `loss` are the best checkpoint's.
+
+    `images_per_second` is this process's training rate without evaluation and saving, None where it trained nothing.
+    """
+
+    top1: float
+    loss: float
+    images_per_second: float | None
+    peak_memory_mb: float
+    checkpoint: str
+    last: str
+
+
+def train(config: RunConfig, output: Path, *, resume: bool = False, report: Callable[[str], None] = print) -> RunResult:
+    """Train a recipe into `output`: config.yaml, metrics.jsonl, curves.png, result.json, broken.json, checkpoints/.
+
+    Args:
+        config: the recipe.
+        output: folder of the run.
+        resume: go on from the newest checkpoint that verifies; a run without any starts from the beginning.
+        report: is given lines for the user.
+
+    Raises:
+        RequestError: the output holds a run and `resume` is not set, or data or weights do not fit.
+        PpresnetError: see `Trainer.run`.
+    """
+    train_source, val_source = _open(config, "train"), _open(config, "val")
+    store = Store(output / "checkpoints", keep=config.checkpoint.keep)
+    if not resume and (output / "config.yaml").exists():
+        raise RequestError(f"{output} already holds a run; add --resume to go on with it, or choose another --output")
+    with ExitStack() as stack:
+        stack.enter_context(DirectoryLock(output))
+        newest = store.latest(report=report) if resume else None
+        restored = read(newest) if newest is not None else None
+        if restored is not None:
+            expect_same_run(config, restored.config)
+        atomic_write(output / "config.yaml", dump(config))
+        trainer = _assemble(config, output, restored, train_source, val_source, store, stack)
+        report(_opening(trainer, newest))
+        trainer.run()
+        trainer.train_broken.write(output / "broken.json")
+    draw_curves(output / "metrics.jsonl", output / "curves.png")
+    result = _result(trainer)
+    atomic_write(output / "result.json", json.dumps(asdict(result), indent=2) + "\n")
+    return result
+
+
+def _open(config: RunConfig, split: str) -> Source:
+    model = config.model
+    return open_split(config.data, split, in_channels=model.in_channels, num_classes=model.num_classes)
+
+
+def _assemble(
+    config: RunConfig,
+    output: Path,
+    restored: Checkpoint | None,
+    train_source: Source,
+    val_source: Source,
+    store: Store,
+    stack: ExitStack,
+) -> Trainer:
+    paddle.set_device("gpu" if config.hardware.device == "gpu" else "cpu")
+    spec, initial = _starting_point(config, restored)
+    seed_paddle(config.seed, "init")
+    model = build(spec)
+    if initial is not None:
+        restore_weights(model, initial.weights)
+    optimizer = build_optimizer(config.optim, model)
+    progress = Progress(classes=list(train_source.classes))
+    if restored is not None:
+        restore_optimizer(optimizer, model, restored.optimizer)
+        progress = Progress.from_dict(restored.progress)
+    broken = BrokenReport(config.data.max_broken, len(train_source), reasons=progress.broken)
+    preprocess = Preprocess.of(config.data, config.model.in_channels)
+    augmented = Samples(train_source, preprocess, config.data.augment, seed=derive(config.seed, "augment"))
+    plan = Plan(len(train_source), config.train.batch_size, config.train.accumulate, config.seed)
+    journal = Journal(output, plan.steps_per_epoch * config.train.epochs, config.log.visualdl)
+    journal.rewind(progress.journal_bytes)
+    workers = config.data.workers
+    return Trainer(
+        config=config,
+        spec=spec,
+        model=model,
+        optimizer=optimizer,
+        plan=plan,
+        train_loader=stack.enter_context(Loader(augmented, workers=workers)),
+        val_loader=stack.enter_context(Loader(Samples(val_source, preprocess), workers=workers)),
+        store=store,
+        journal=stack.enter_context(journal),
+        preemption=stack.enter_context(Preemption()),
+        progress=progress,
+        train_broken=broken,
+    )
+
+
+def _starting_point(config: RunConfig, restored: Checkpoint | None) -> tuple[ModelSpec, Checkpoint | None]:
+    if restored is not None:
+        return spec_of_checkpoint(restored), restored
+    if config.init_from is None:
+        return spec_of(**config.model.model_dump(), input_size=config.data.input_size), None
+    initial = read(resolve(Path(config.init_from)))
+    spec = spec_of_checkpoint(initial)
+    wanted = config.model
+    if (spec.num_classes, spec.in_channels) != (wanted.num_classes, wanted.in_channels):
+        raise ConfigError(
+            f"init_from: the checkpoint has {spec.num_classes} classes and {spec.in_channels} input channels; "
+            f"the recipe wants {wanted.num_classes} and {wanted.in_channels}"
+        )
+    return spec, initial
+
+
+def _opening(trainer: Trainer, newest: Path | None) -> str:
+    config, progress = trainer.config, trainer.progress
+    images = len(trainer.train_loader.samples.source)
+    start = f"resumed from {newest}, step {progress.step}" if newest is not None else "from the beginning"
+    return (
+        f"{config.name}: {trainer.spec.name} on {images} images, {config.train.epochs} epochs of "
+        f"{trainer.plan.steps_per_epoch} steps; {start}"
+    )
+
+
+def _result(trainer: Trainer) -> RunResult:
+    best, store = trainer.progress.best, trainer.store
+    if best is None:
+        raise CheckpointError(f"{store.directory} records no evaluation; train at least one epoch")
+    return RunResult(
+        top1=best.top1,
+        loss=best.loss,
+        images_per_second=trainer.throughput.rate or None,
+        peak_memory_mb=peak_memory_mb(),
+        checkpoint=str(store.path(best.step)),
+        last=str(store.path(trainer.progress.step)),
+    )

@@ -1,0 +1,122 @@
+"""The zoo against published counts and against hooks on real forward passes."""
+
+import numpy as np
+import paddle
+import pytest
+from paddle import nn
+
+from ppresnet.errors import ConfigError
+from ppresnet.layers import Residual
+from ppresnet.models import cost, create
+from ppresnet.spec import MODELS, spec_from_dict, spec_of
+
+# Parameters, and MACs of convolution and linear layers at the published image size.
+PUBLISHED = {
+    "cifar_resnet20": (269_722, 40.55e6),
+    "cifar_resnet32": (464_154, 68.86e6),
+    "cifar_resnet44": (658_586, 97.17e6),
+    "cifar_resnet56": (853_018, 125.5e6),
+    "cifar_resnet110": (1_727_962, 252.9e6),
+    "cifar_resnet1202": (19_421_274, 2.829e9),
+    "cifar_plain20": (269_722, 40.55e6),
+    "cifar_plain56": (853_018, 125.5e6),
+    "resnet18": (11_689_512, 1.814e9),
+    "resnet34": (21_797_672, 3.664e9),
+    "resnet50": (25_557_032, 4.089e9),
+    "resnet101": (44_549_160, 7.801e9),
+    "resnet152": (60_192_808, 11.514e9),
+    "wide_resnet50_2": (68_883_240, 11.398e9),
+    "wide_resnet101_2": (126_886_696, 22.753e9),
+    "resnext50_32x4d": (25_028_904, 4.230e9),
+    "resnext101_32x8d": (88_791_336, 16.414e9),
+    "resnext101_64x4d": (83_455_272, 15.460e9),
+}
+EXACT_MACS = {"resnet18": 1_814_073_344, "resnet50": 4_089_184_256, "resnext50_32x4d": 4_230_479_872}
+
+
+def test_every_model_is_held_to_a_published_count() -> None:
+    assert set(PUBLISHED) == set(MODELS)
+
+
+@pytest.mark.parametrize("name", list(PUBLISHED))
+def test_cost_equals_the_published_count(name: str) -> None:
+    params, macs = PUBLISHED[name]
+    price = cost(spec_of(name))
+    assert price.params == params
+    assert price.macs == pytest.approx(macs, rel=4e-4)
+    assert price.macs == EXACT_MACS.get(name, price.macs)
+
+
+def _counted(model: nn.Layer, channels: int, size: int) -> tuple[int, int]:
+    """Return parameters and MACs by walking the built network and running it."""
+    macs = 0
+
+    def count(layer: nn.Layer, _: object, output: paddle.Tensor) -> None:
+        nonlocal macs
+        if isinstance(layer, nn.Conv2D):
+            _, out, height, width = output.shape
+            macs += int(np.prod(layer.weight.shape[1:])) * out * height * width
+        elif isinstance(layer, nn.Linear):
+            macs += int(np.prod(layer.weight.shape))
+
+    for layer in model.sublayers():
+        layer.register_forward_post_hook(count)
+    model.eval()
+    with paddle.no_grad():
+        model(paddle.zeros([1, channels, size, size]))
+    return sum(int(p.size) for p in model.parameters() if p.trainable), macs
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [("cifar_resnet20", 32), ("cifar_resnet32", 17), ("cifar_plain56", 32), ("resnet34", 64), ("resnet50", 97)]
+    + [("resnext50_32x4d", 64), ("wide_resnet50_2", 64)],
+)
+def test_cost_equals_a_count_by_hooks(name: str, size: int) -> None:
+    model = create(name, num_classes=7, in_channels=2)
+    price = cost(model.spec, size)
+    assert (price.params, price.macs) == _counted(model, 2, size)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list(MODELS))
+def test_every_built_network_has_the_counted_parameters(name: str) -> None:
+    model = create(name)
+    assert sum(int(p.size) for p in model.parameters() if p.trainable) == PUBLISHED[name][0]
+
+
+def test_spec_survives_json() -> None:
+    spec = spec_of("resnext50_32x4d", num_classes=3, act="silu", drop_path=0.1)
+    assert spec_from_dict(spec.model_dump(mode="json")) == spec
+
+
+def test_overrides_reach_the_network() -> None:
+    model = create("cifar_resnet20", num_classes=3, in_channels=1, act="gelu", dropout=0.5, drop_path=0.2)
+    assert model(paddle.zeros([2, 1, 8, 8])).shape == [2, 3]
+    assert isinstance(model.head.dropout, nn.Dropout)
+    rates = [block.drop_path.rate for stage in model.stages for block in stage if hasattr(block.drop_path, "rate")]
+    np.testing.assert_allclose(rates, np.arange(1, 9) * 0.2 / 8)
+    assert not any(isinstance(layer, nn.ReLU) for layer in model.sublayers())
+
+
+def test_zero_init_gamma_makes_every_block_its_skip() -> None:
+    model = create("cifar_resnet20", zero_init_gamma=True)
+    blocks = [layer for layer in model.sublayers() if isinstance(layer, Residual)]
+    assert len(blocks) == 9
+    for block in blocks:
+        assert not block.branch[-1].norm.weight.numpy().any()
+        assert block.branch[0].norm.weight.numpy().all()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [({"clases": 10}, "did you mean"), ({"num_classes": 0}, "num_classes"), ({"act": "tanh"}, "act")],
+)
+def test_wrong_fields_are_named(overrides: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        spec_of("resnet50", **overrides)
+
+
+def test_unknown_name_gets_a_suggestion() -> None:
+    with pytest.raises(ConfigError, match="unknown model 'resnet51'; did you mean 'resnet50'"):
+        create("resnet51")

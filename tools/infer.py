@@ -1,0 +1,82 @@
+"""Classify images: python tools/infer.py --model runs/digits_resnet20 --input picture.png."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from ppresnet import cli, hardware
+from ppresnet.errors import DataError, RequestError
+from ppresnet.pixels import IMAGE_SUFFIXES, BrokenImage, decode_file
+
+
+def main(arguments: argparse.Namespace) -> cli.Result:
+    """Print the top classes of each image, and return them."""
+    files = image_files(arguments.input)
+    cli.say(hardware.prepare().describe())
+    from classifier import open_classifier
+
+    classifier = open_classifier(arguments.model)
+    results, broken = [], []
+    for start in range(0, len(files), arguments.batch_size):
+        readable, images = [], []
+        for file in files[start : start + arguments.batch_size]:
+            try:
+                images.append(decode_file(file, classifier.in_channels))
+                readable.append(file)
+            except BrokenImage as error:
+                broken.append({"file": str(file), "reason": str(error)})
+                cli.say(f"{file}: {error}; skipped")
+        if images:
+            scores = classifier.scores(images)
+            results += [_row(file, row, classifier.labels, arguments.top) for file, row in zip(readable, scores, strict=True)]
+    if not results:
+        raise DataError(f"none of {len(files)} files under {arguments.input} is a readable image; the first: {broken[0]['reason']}")
+    _show(results)
+    return {"results": results, "broken": broken}
+
+
+def image_files(path: Path) -> list[Path]:
+    """Return the file itself, or the images under a folder in alphabetical order.
+
+    Raises:
+        RequestError: the path is missing or the folder holds no image.
+    """
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise RequestError(f"--input: expected an image or a folder of images, found nothing at {path}")
+    files = sorted(file for file in path.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES)
+    if not files:
+        raise RequestError(f"--input: {path} holds no image ({', '.join(sorted(IMAGE_SUFFIXES))})")
+    return files
+
+
+def _row(file: Path, scores: np.ndarray, labels: tuple[str, ...], top: int) -> dict[str, object]:
+    order = np.argsort(-scores, kind="stable")[:top]
+    return {"file": str(file), "labels": [labels[i] for i in order], "scores": [float(scores[i]) for i in order]}
+
+
+def _show(results: list[dict[str, object]]) -> None:
+    table = Table("file", "classes, most likely first")
+    for row in results:
+        pairs = zip(row["labels"], row["scores"], strict=True)  # type: ignore[call-overload]
+        table.add_row(str(row["file"]), "  ".join(f"{label} {score:.3f}" for label, score in pairs))
+    Console().print(table)
+
+
+def parse(argv: list[str] | None = None) -> argparse.Namespace:
+    """Return the parsed command line."""
+    parser = cli.parser("Classify images with a checkpoint or a bundle.")
+    parser.add_argument("--model", type=Path, required=True, metavar="P", help="a checkpoint, a run folder or a bundle")
+    parser.add_argument("--input", type=Path, required=True, metavar="FILE_OR_DIR", help="an image or a folder of images")
+    parser.add_argument("--top", type=int, default=5, metavar="K", help="classes shown per image")
+    parser.add_argument("--batch-size", type=int, default=32, metavar="N", help="images per forward pass")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(cli.run(main, parse()))
