@@ -8,7 +8,7 @@ import numpy as np
 
 from ppresnet.checkpoint import read, resolve
 from ppresnet.config import from_dict
-from ppresnet.pixels import Preprocess
+from ppresnet.data import preprocess_of
 
 Images = Sequence[np.ndarray]
 
@@ -35,7 +35,7 @@ def open_classifier(model: Path) -> Classifier:
 def _from_checkpoint(path: Path) -> Classifier:
     checkpoint = read(resolve(path))
     config = from_dict(checkpoint.config)
-    preprocess = Preprocess.of(config.data, config.model.in_channels)
+    preprocess = preprocess_of(config.data, config.model.in_channels)
 
     import paddle
     import paddle.nn.functional as F

@@ -19,7 +19,7 @@ def main(arguments: argparse.Namespace) -> cli.Result:
     if arguments.config is not None:
         config = load(arguments.config, arguments.overrides)
     else:
-        config = from_dict(checkpoint.config, arguments.overrides)
+        config = from_dict(checkpoint.config, str(path), arguments.overrides)
     cli.say(f"{path}: intact; {hardware.prepare(config.hardware.device, config.hardware.threads).describe()}")
     from ppresnet.checkpoint.state import model_of
     from ppresnet.train.curves import draw_confusion

@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.table import Table
 
 from ppresnet import cli, hardware
+from ppresnet.data.images import SUFFIXES, is_image
 from ppresnet.errors import DataError, RequestError
-from ppresnet.pixels import IMAGE_SUFFIXES, BrokenImage, decode_file
+from ppresnet.pixels import BrokenImage, decode
 
 
 def main(arguments: argparse.Namespace) -> cli.Result:
@@ -25,7 +26,7 @@ def main(arguments: argparse.Namespace) -> cli.Result:
         readable, images = [], []
         for file in files[start : start + arguments.batch_size]:
             try:
-                images.append(decode_file(file, classifier.in_channels))
+                images.append(decode(file.read_bytes(), classifier.in_channels))
                 readable.append(file)
             except BrokenImage as error:
                 broken.append({"file": str(file), "reason": str(error)})
@@ -49,9 +50,9 @@ def image_files(path: Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise RequestError(f"--input: expected an image or a folder of images, found nothing at {path}")
-    files = sorted(file for file in path.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES)
+    files = sorted(file for file in path.rglob("*") if is_image(file.name))
     if not files:
-        raise RequestError(f"--input: {path} holds no image ({', '.join(sorted(IMAGE_SUFFIXES))})")
+        raise RequestError(f"--input: {path} holds no image ({' '.join(sorted(SUFFIXES))})")
     return files
 
 

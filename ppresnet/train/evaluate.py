@@ -5,8 +5,7 @@ import paddle.nn.functional as F
 from paddle import nn
 
 from ppresnet.config import RunConfig
-from ppresnet.data import BrokenReport, Loader, Samples, batches, open_split
-from ppresnet.pixels import Preprocess
+from ppresnet.data import BrokenReport, Loader, Samples, batches, open_split, preprocess_of
 from ppresnet.train.metrics import Evaluation
 
 
@@ -36,7 +35,7 @@ def evaluate(model: nn.Layer, loader: Loader, batch_size: int, broken: BrokenRep
             result.add(float(losses), logits.numpy(), batch.labels)
     if was_training:
         model.train()
-    result.broken = list(broken.names)
+    result.broken = [item.name for item in broken.broken]
     return result
 
 
@@ -48,6 +47,6 @@ def evaluate_split(model: nn.Layer, config: RunConfig) -> Evaluation:
     """
     channels = config.model.in_channels
     source = open_split(config.data, "val", in_channels=channels, num_classes=config.model.num_classes)
-    samples = Samples(source, Preprocess.of(config.data, channels))
+    samples = Samples(source, preprocess_of(config.data, channels))
     with Loader(samples, workers=config.data.workers) as loader:
         return evaluate(model, loader, config.train.batch_size, BrokenReport(config.data.max_broken, len(source)))

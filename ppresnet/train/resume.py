@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ppresnet.config import RunConfig
+from ppresnet.config import RunConfig, to_dict
 from ppresnet.errors import ConfigError
 
 # What may change between the parts of one run without changing its result.
@@ -18,7 +18,7 @@ def expect_same_run(config: RunConfig, stored: Mapping[str, Any]) -> None:
     """
     differences = [
         f"--resume: '{key}' is {wanted!r} in the recipe and {found!r} in the checkpoint"
-        for key, wanted, found in _differences(config.model_dump(mode="json"), stored, "")
+        for key, wanted, found in _differences(to_dict(config), stored, "")
         if not any(key == free or key.startswith(f"{free}.") for free in _FREE)
     ]
     if differences:

@@ -13,12 +13,11 @@ import paddle
 from ppresnet.checkpoint import Checkpoint, Store, read, resolve
 from ppresnet.checkpoint.state import restore_weights, spec_of_checkpoint
 from ppresnet.config import RunConfig, dump
-from ppresnet.data import BrokenReport, Loader, Samples, Source, open_split
+from ppresnet.data import Broken, BrokenReport, Loader, Samples, Source, open_split, preprocess_of
 from ppresnet.errors import CheckpointError, ConfigError, RequestError
 from ppresnet.files import DirectoryLock, atomic_write
 from ppresnet.hardware import peak_memory_mb
 from ppresnet.models import build
-from ppresnet.pixels import Preprocess
 from ppresnet.spec import ModelSpec, spec_of
 from ppresnet.train.curves import draw_curves
 from ppresnet.train.journal import Journal
@@ -105,8 +104,9 @@ def _assemble(
     if restored is not None:
         restore_optimizer(optimizer, model, restored.optimizer)
         progress = Progress.from_dict(restored.progress)
-    broken = BrokenReport(config.data.max_broken, len(train_source), reasons=progress.broken)
-    preprocess = Preprocess.of(config.data, config.model.in_channels)
+    broken = BrokenReport(config.data.max_broken, len(train_source))
+    broken.add(Broken(name, reason) for name, reason in progress.broken.items())
+    preprocess = preprocess_of(config.data, config.model.in_channels)
     augmented = Samples(train_source, preprocess, config.data.augment, seed=derive(config.seed, "augment"))
     plan = Plan(len(train_source), config.train.batch_size, config.train.accumulate, config.seed)
     journal = Journal(output, plan.steps_per_epoch * config.train.epochs, config.log.visualdl)

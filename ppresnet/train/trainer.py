@@ -12,7 +12,7 @@ from paddle.optimizer import Optimizer
 
 from ppresnet.checkpoint import Checkpoint, Store
 from ppresnet.checkpoint.state import weights_of
-from ppresnet.config import RunConfig
+from ppresnet.config import RunConfig, to_dict
 from ppresnet.data import Batch, BrokenReport, Loader
 from ppresnet.errors import InterruptedRunError
 from ppresnet.spec import ModelSpec
@@ -170,13 +170,13 @@ class Trainer:
 
     def _save(self) -> None:
         self.progress.journal_bytes = self.journal.sync()
-        self.progress.broken = dict(self.train_broken.reasons)
+        self.progress.broken = {item.name: item.reason for item in self.train_broken.broken}
         checkpoint = Checkpoint(
             weights=weights_of(self.model),
             optimizer=optimizer_state(self.optimizer, self.model),
             ema={},
             spec=self.spec.model_dump(mode="json"),
-            config=self.config.model_dump(mode="json"),
+            config=to_dict(self.config),
             progress=self.progress.to_dict(),
         )
         self.store.save(checkpoint, self.progress.step)

@@ -1,0 +1,1 @@
+"""What goes to a target: Paddle Inference, Paddle Lite, pruning and the HTTP service."""

@@ -1,0 +1,35 @@
+"""Recipes: the schema, YAML loading with `_base_` and `-o`, and writing a resolved recipe. No Paddle in here."""
+
+from ppresnet.config.dump import dump, to_dict
+from ppresnet.config.editor import json_schema
+from ppresnet.config.load import from_dict, load
+from ppresnet.config.machine import AmpConfig, CheckpointConfig, HardwareConfig, LogConfig, RecomputeConfig
+from ppresnet.config.schema import (
+    DataConfig,
+    EmaConfig,
+    ModelConfig,
+    OptimConfig,
+    RunConfig,
+    ScheduleConfig,
+    TrainConfig,
+)
+
+__all__ = [
+    "AmpConfig",
+    "CheckpointConfig",
+    "DataConfig",
+    "EmaConfig",
+    "HardwareConfig",
+    "LogConfig",
+    "ModelConfig",
+    "OptimConfig",
+    "RecomputeConfig",
+    "RunConfig",
+    "ScheduleConfig",
+    "TrainConfig",
+    "dump",
+    "from_dict",
+    "json_schema",
+    "load",
+    "to_dict",
+]

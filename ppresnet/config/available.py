@@ -1,0 +1,18 @@
+"""What the schema knows but this version cannot do yet: asked for, it is refused by name and never ignored.
+
+A feature that arrives takes its line away, or adds its value to the line.
+"""
+
+from __future__ import annotations
+
+AVAILABLE: dict[str, tuple[object, ...]] = {
+    "model.norm": ("batch",),
+    "data.format": ("digits", "folder", "list", "cifar10", "cifar100"),
+    "amp.level": ("O0",),
+    "recompute.every": (0,),
+    "recompute.budget_mb": (None,),
+    "ema.decay": (0.0,),
+    "hardware.onednn": ("auto", "disabled"),
+    "hardware.malloc": ("default",),
+    "hardware.processes": (1,),
+}

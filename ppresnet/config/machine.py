@@ -1,0 +1,60 @@
+"""The sections about the machine and about what a run leaves behind."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from ppresnet.config import values as v
+
+
+class AmpConfig(v.Section):
+    """Mixed precision. On the CPU, bfloat16 means bf16 inside oneDNN kernels."""
+
+    level: Literal["O0", "O1", "O2"] = "O0"
+    """O0 is float32; O1 casts listed ops; O2 casts the network."""
+    dtype: Literal["float16", "bfloat16"] = "float16"
+    """The short type."""
+
+
+class RecomputeConfig(v.Section):
+    """Memory for time: activations are computed again in the backward pass."""
+
+    every: v.CountOrZero = 0
+    """Blocks to one recomputed segment; 0 keeps every activation."""
+    budget_mb: v.Count | None = None
+    """Choose the segments for this much activation memory, MB."""
+
+
+class HardwareConfig(v.Section):
+    """What to run on."""
+
+    device: Literal["auto", "cpu", "gpu"] = "auto"
+    """auto takes a GPU when Paddle has one."""
+    threads: v.Threads = "auto"
+    """CPU threads; auto takes the physical cores."""
+    onednn: Literal["auto", "enabled", "disabled"] = "auto"
+    """CPU training kernels of oneDNN."""
+    malloc: Literal["default", "tuned"] = "default"
+    """tuned keeps freed pages, which is quicker and takes more memory."""
+    processes: v.Count = 1
+    """Data-parallel processes on the CPU."""
+
+
+class CheckpointConfig(v.Section):
+    """When the state of a run is saved, and how many states stay."""
+
+    every_epochs: v.Count = 1
+    """Epochs from one checkpoint to the next."""
+    every_steps: v.Count | None = None
+    """Optimizer steps from one checkpoint to the next, besides those of the epochs."""
+    keep: v.Count = 3
+    """Newest checkpoints that stay, besides the best."""
+
+
+class LogConfig(v.Section):
+    """What a run reports while it goes."""
+
+    every: v.Count = 10
+    """Optimizer steps from one line to the next."""
+    visualdl: bool = True
+    """Write VisualDL scalars too."""

@@ -1,0 +1,77 @@
+"""What must hold between keys, and what this version cannot do yet: one conflict for each that does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from ppresnet.config.available import AVAILABLE
+
+if TYPE_CHECKING:
+    from ppresnet.config.schema import RunConfig
+
+Keys = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """A value that is fine alone and wrong in this recipe; `others` are the keys it clashes with."""
+
+    key: Keys
+    found: Any
+    text: str
+    others: tuple[Keys, ...] = ()
+
+    def detail(self) -> InitErrorDetails:
+        """Return the conflict as pydantic carries errors."""
+        error = PydanticCustomError("conflict", "{text}", {"text": self.text, "others": self.others})
+        return InitErrorDetails(type=error, loc=self.key, input=self.found)
+
+
+def conflicts(config: RunConfig) -> Iterator[Conflict]:
+    """Yield everything in a recipe that is well-formed and still cannot be done."""
+    yield from _unavailable(config)
+    yield from _pixels(config)
+    yield from _schedule(config)
+
+
+def _unavailable(config: RunConfig) -> Iterator[Conflict]:
+    for path, able in AVAILABLE.items():
+        section, key = path.split(".")
+        found = getattr(getattr(config, section), key)
+        if found not in able:
+            wanted = " or ".join(_shown(value) for value in able)
+            text = f"not available in this version; expected {wanted}, found {_shown(found)}"
+            yield Conflict((section, key), found, text)
+
+
+def _shown(value: object) -> str:
+    return "null" if value is None else str(value)
+
+
+def _pixels(config: RunConfig) -> Iterator[Conflict]:
+    data, channels = config.data, config.model.in_channels
+    for key, numbers in (("mean", data.mean), ("std", data.std)):
+        if len(numbers) != channels:
+            noun = "value" if channels == 1 else "values"
+            text = f"expected {channels} {noun} because model.in_channels is {channels}, found {len(numbers)}"
+            yield Conflict(("data", key), numbers, text, (("model", "in_channels"),))
+    if data.resize is not None and data.resize < data.input_size:
+        text = f"expected at least data.input_size, which is {data.input_size}, found {data.resize}"
+        yield Conflict(("data", "resize"), data.resize, text, (("data", "input_size"),))
+
+
+def _schedule(config: RunConfig) -> Iterator[Conflict]:
+    schedule, chosen = config.schedule, (("schedule", "name"),)
+    if schedule.name == "step" and schedule.step_epochs is None:
+        text = "expected an integer because schedule.name is step, found null"
+        yield Conflict(("schedule", "step_epochs"), None, text, chosen)
+    if schedule.name == "multistep" and not schedule.milestones:
+        text = "expected at least one epoch because schedule.name is multistep, found an empty list"
+        yield Conflict(("schedule", "milestones"), (), text, chosen)
+    if schedule.min_lr > config.optim.lr:
+        text = f"expected at most optim.lr, which is {config.optim.lr}, found {schedule.min_lr}"
+        yield Conflict(("schedule", "min_lr"), schedule.min_lr, text, (("optim", "lr"),))

@@ -1,0 +1,160 @@
+"""The keys of a recipe, their defaults and their ranges. Frozen, strict, and free of Paddle."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Strict, ValidationError, model_validator
+
+from ppresnet.config import values as v
+from ppresnet.config.augmentation import Augmentation
+from ppresnet.config.machine import AmpConfig, CheckpointConfig, HardwareConfig, LogConfig, RecomputeConfig
+from ppresnet.config.rules import conflicts
+
+
+class ModelConfig(v.Section):
+    """The network; the same fields override a `ModelSpec`."""
+
+    name: v.ModelName = "cifar_resnet20"
+    """A name of the zoo; `python tools/zoo.py` lists them."""
+    num_classes: v.Count = 10
+    """Width of the head."""
+    in_channels: v.Channels = 1
+    """1 for grey images, 3 for colour."""
+    act: v.ActivationName = "relu"
+    """The activation of every block."""
+    norm: v.Text = "batch"
+    """The normalisation of every block."""
+    dropout: v.ShareBelowOne = 0.0
+    """Share of features dropped before the head."""
+    drop_path: v.ShareBelowOne = 0.0
+    """Largest share of branches dropped (stochastic depth)."""
+    zero_init_gamma: bool = False
+    """Start the last normalisation of each branch at zero, so that a block starts as its skip."""
+
+
+class DataConfig(v.Section):
+    """Where the images are and how they become network inputs."""
+
+    format: Literal["digits", "folder", "list", "cifar10", "cifar100", "sequence"] = "digits"
+    """How the data set is laid out."""
+    root: v.Text | None = None
+    """Folder or zip; for `list` the folder that its paths are relative to."""
+    train: v.Text = "train"
+    """Sub-folder, list file or split name to train on."""
+    val: v.Text = "test"
+    """Sub-folder, list file or split name to evaluate on."""
+    input_size: v.Count = 8
+    """Height and width of the network input, pixels."""
+    mean: v.Means = (0.305,)
+    """Mean of each channel, as a share of full scale."""
+    std: v.Deviations = (0.376,)
+    """Standard deviation of each channel, as a share of full scale."""
+    resize: v.Count | None = None
+    """Evaluation: the shorter side after resizing, pixels; the centre crop follows."""
+    augment: Annotated[tuple[Augmentation, ...], Strict(False)] = ()
+    """Training augmentations in order, such as `[{name: random_crop, padding: 4}]`."""
+    workers: v.CountOrZero = 0
+    """Loader processes; 0 loads in the training process."""
+    max_broken: v.Share = 0.01
+    """Share of unreadable images that is tolerated."""
+
+
+class TrainConfig(v.Section):
+    """The length of a run and its batches."""
+
+    epochs: v.Count = 20
+    """Passes over the training images."""
+    batch_size: v.Count = 64
+    """Images in one forward pass."""
+    accumulate: v.Count = 1
+    """Forward passes to one optimizer step."""
+    label_smoothing: v.ShareBelowOne = 0.0
+    """Share of the target spread over all classes."""
+    eval_every: v.Count = 1
+    """Epochs from one evaluation to the next."""
+
+
+class OptimConfig(v.Section):
+    """The optimizer; `momentum` and `nesterov` are for sgd, `beta1`, `beta2` and `epsilon` for adamw."""
+
+    name: Literal["sgd", "adamw"] = "sgd"
+    """The rule."""
+    lr: v.Positive = 0.1
+    """Learning rate at the top of the schedule."""
+    momentum: v.ShareBelowOne = 0.9
+    """sgd: share of the velocity kept each step."""
+    nesterov: bool = True
+    """sgd: look ahead along the velocity."""
+    beta1: v.ShareBelowOne = 0.9
+    """adamw: decay of the first moment."""
+    beta2: v.ShareBelowOne = 0.999
+    """adamw: decay of the second moment."""
+    epsilon: v.Positive = 1e-8
+    """adamw: added to the denominator."""
+    weight_decay: v.NotNegative = 5e-4
+    """Strength of the pull towards zero."""
+    clip_norm: v.Positive | None = None
+    """Largest global norm of the gradient."""
+
+
+class ScheduleConfig(v.Section):
+    """How the learning rate moves; `step_epochs` is for step, `milestones` for multistep, `gamma` for both."""
+
+    name: Literal["cosine", "step", "multistep", "constant"] = "cosine"
+    """The curve after the warm-up."""
+    warmup_epochs: v.NotNegative = 1.0
+    """Epochs of linear rise from zero; parts of an epoch are allowed."""
+    step_epochs: v.Count | None = None
+    """step: epochs from one drop to the next."""
+    milestones: v.Milestones = ()
+    """multistep: epochs at which the rate drops."""
+    gamma: Annotated[v.Share, v.Field(gt=0)] = 0.1
+    """Factor of each drop."""
+    min_lr: v.NotNegative = 0.0
+    """The rate never falls below this after the warm-up."""
+
+
+class EmaConfig(v.Section):
+    """An exponential moving average of the weights."""
+
+    decay: v.ShareBelowOne = 0.0
+    """Share of the average kept each step; 0 keeps no average."""
+
+
+class RunConfig(v.Section):
+    """A whole recipe, resolved; `output` defaults to `runs/` and the name."""
+
+    name: v.RunName = "digits_resnet20"
+    """The name of the run: letters, digits, `_`, `-` and `.`."""
+    seed: Annotated[v.CountOrZero, v.Field(lt=2**32)] = 1
+    """Everything random follows from it."""
+    output: v.Text = "runs/digits_resnet20"
+    """Folder that the run writes; `runs/` and the name unless given."""
+    model: ModelConfig = ModelConfig()
+    init_from: v.Text | None = None
+    """A checkpoint whose weights training starts from."""
+    data: DataConfig = DataConfig()
+    train: TrainConfig = TrainConfig()
+    optim: OptimConfig = OptimConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    amp: AmpConfig = AmpConfig()
+    recompute: RecomputeConfig = RecomputeConfig()
+    ema: EmaConfig = EmaConfig()
+    hardware: HardwareConfig = HardwareConfig()
+    checkpoint: CheckpointConfig = CheckpointConfig()
+    log: LogConfig = LogConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _output_follows_name(cls, given: object) -> object:
+        if isinstance(given, dict) and "name" in given and "output" not in given:
+            return given | {"output": f"runs/{given['name']}"}
+        return given
+
+    @model_validator(mode="after")
+    def _keys_agree(self) -> RunConfig:
+        found = [conflict.detail() for conflict in conflicts(self)]
+        if found:
+            raise ValidationError.from_exception_data(type(self).__name__, found)
+        return self

@@ -1,0 +1,66 @@
+"""What differs between Paddle 2.6 and 3.x, in one place; everything else keeps to calls that both have.
+
+Seen in 2.6.2 and 3.3.1. pip gives GPU users 2.6.2, which has no `.json` programs and calls oneDNN `mkldnn`.
+"""
+
+import contextlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import paddle
+from paddle import nn
+
+from ppresnet.errors import RequestError
+
+Format = Literal["json", "pdmodel"]
+
+
+def has_json() -> bool:
+    """Return whether this Paddle writes and runs `.json` programs (PIR); 2.6 crashes on one."""
+    return hasattr(paddle, "pir_utils") and hasattr(paddle.inference.Config, "enable_new_ir")
+
+
+def old_ir() -> contextlib.AbstractContextManager[Any]:
+    """Return a context in which programs are of the old kind, which `.pdmodel` holds."""
+    return paddle.pir_utils.DygraphOldIrGuard() if has_json() else contextlib.nullcontext()  # type: ignore[no-any-return]
+
+
+def save_program(layer: nn.Layer, prefix: Path, inputs: Sequence[Any], format: Format) -> None:
+    """Write `prefix.json` or `prefix.pdmodel`, and `prefix.pdiparams`, which is the same for both.
+
+    Args:
+        layer: the network, in evaluation mode.
+        prefix: path without the ending.
+        inputs: one `paddle.static.InputSpec` per argument of its forward.
+        format: of the program.
+
+    Raises:
+        RequestError: this Paddle cannot write that format.
+    """
+    if format == "json" and not has_json():
+        raise RequestError(f"Paddle {paddle.__version__} writes no .json programs; use 'pdmodel', or Paddle 3.x")
+    with contextlib.nullcontext() if format == "json" else old_ir():
+        paddle.jit.save(layer, str(prefix), input_spec=list(inputs))
+
+
+def set_onednn(config: Any, enabled: bool, bfloat16: bool = False, shapes: int = 10) -> None:
+    """Turn oneDNN on or off in a fresh `paddle.inference.Config`, explicitly: the default differs between versions.
+
+    Args:
+        config: the config; on after off leaves it half on, so it must be a fresh one.
+        enabled: whether to use oneDNN.
+        bfloat16: whether its kernels compute in bfloat16.
+        shapes: how many input shapes oneDNN keeps primitives for; without it the cache grows with every new shape.
+    """
+    if not enabled:
+        if hasattr(config, "disable_onednn"):
+            config.disable_onednn()
+        elif hasattr(config, "disable_mkldnn"):
+            config.disable_mkldnn()
+        return
+    modern = hasattr(config, "enable_onednn")
+    (config.set_onednn_cache_capacity if modern else config.set_mkldnn_cache_capacity)(shapes)
+    (config.enable_onednn if modern else config.enable_mkldnn)()
+    if bfloat16:
+        (config.enable_onednn_bfloat16 if modern else config.enable_mkldnn_bfloat16)()

@@ -1,0 +1,7 @@
+"""From the bytes of an image file to the numbers a network sees; training and serving share it."""
+
+from ppresnet.pixels.augment import AUGMENTS, Augment, parse_augment
+from ppresnet.pixels.decode import MAX_PIXELS, BrokenImage, decode, to_channels
+from ppresnet.pixels.preprocess import Preprocess
+
+__all__ = ["AUGMENTS", "MAX_PIXELS", "Augment", "BrokenImage", "Preprocess", "decode", "parse_augment", "to_channels"]

@@ -1,0 +1,150 @@
+"""Random changes to training images; each a small frozen class that is called with the generator to draw from."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageEnhance
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+
+from ppresnet.pixels.preprocess import centre_crop, resize, resize_shorter
+
+Strength = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RandomCrop(_Frozen):
+    """Pads every side with `padding` pixels of zero and cuts a random square of the input size (CIFAR, He 2015)."""
+
+    name: Literal["random_crop"] = "random_crop"
+    padding: Annotated[int, Field(ge=0)] = 0
+
+    def __call__(self, image: NDArray[np.uint8], rng: np.random.Generator, size: int) -> NDArray[np.uint8]:
+        """Maps uint8 [height, width, channels] to [size, size, channels].
+
+        Raises:
+            ValueError: a side is smaller than `size` even with the padding.
+        """
+        pad, (height, width, channels) = self.padding, image.shape
+        free_rows, free_columns = height + 2 * pad - size, width + 2 * pad - size
+        if min(free_rows, free_columns) < 0:
+            raise ValueError(f"cannot cut {size} x {size} from {height} x {width} with padding {pad}")
+        padded = np.zeros((height + 2 * pad, width + 2 * pad, channels), np.uint8)
+        padded[pad : pad + height, pad : pad + width] = image
+        top, left = int(rng.integers(free_rows + 1)), int(rng.integers(free_columns + 1))
+        return padded[top : top + size, left : left + size]
+
+
+class RandomFlip(_Frozen):
+    """Mirrors left and right with probability `p`."""
+
+    name: Literal["random_flip"] = "random_flip"
+    p: Annotated[float, Field(ge=0, le=1)] = 0.5
+
+    def __call__(self, image: NDArray[np.uint8], rng: np.random.Generator, size: int) -> NDArray[np.uint8]:
+        """Maps uint8 [height, width, channels] to the same shape; `size` plays no part."""
+        return image[:, ::-1] if rng.random() < self.p else image
+
+
+class ColorJitter(_Frozen):
+    """Changes brightness, contrast, saturation and hue by random factors in random order, as torchvision does on PIL.
+
+    The first three factors are uniform in [max(0, 1 - b), 1 + b]; hue turns by a uniform share of the circle in
+    [-hue, hue]. Grey images have neither saturation nor hue.
+    """
+
+    name: Literal["color_jitter"] = "color_jitter"
+    brightness: Strength = 0.0
+    contrast: Strength = 0.0
+    saturation: Strength = 0.0
+    hue: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+
+    def __call__(self, image: NDArray[np.uint8], rng: np.random.Generator, size: int) -> NDArray[np.uint8]:
+        """Maps uint8 [height, width, channels] to the same shape; `size` plays no part."""
+        order = rng.permutation(4)
+        strengths = (self.brightness, self.contrast, self.saturation)
+        factors = [rng.uniform(max(0.0, 1 - strength), 1 + strength) for strength in strengths]
+        turn = rng.uniform(-self.hue, self.hue)
+        grey = image.shape[2] == 1
+        picture = Image.fromarray(image[:, :, 0] if grey else image)
+        for step in order:
+            if step == 3:
+                picture = picture if grey or not self.hue else _turn_hue(picture, turn)
+            elif strengths[step]:
+                picture = _ENHANCE[step](picture).enhance(factors[step])
+        pixels = np.asarray(picture)
+        return pixels[:, :, None] if grey else pixels
+
+
+_ENHANCE = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
+
+
+def _turn_hue(picture: Image.Image, turn: float) -> Image.Image:
+    hue, saturation, value = picture.convert("HSV").split()
+    turned = np.asarray(hue) + np.uint8(int(turn * 255) % 256)
+    return Image.merge("HSV", (Image.fromarray(turned), saturation, value)).convert("RGB")
+
+
+class RandomResizedCrop(_Frozen):
+    """Resizes a random part of the picture to the input size (Inception, Szegedy 2015; sampling as in torchvision).
+
+    Args:
+        scale: smallest and largest share of the picture's area.
+        ratio: smallest and largest width / height; drawn uniformly in the logarithm.
+    """
+
+    name: Literal["random_resized_crop"] = "random_resized_crop"
+    scale: tuple[Fraction, Fraction] = (0.08, 1.0)
+    ratio: tuple[Fraction, Fraction] = (3 / 4, 4 / 3)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "RandomResizedCrop":
+        if self.scale[0] > self.scale[1] or self.scale[1] > 1:
+            raise ValueError(f"scale is {self.scale}; expected two shares of the area, smaller first, at most 1")
+        if self.ratio[0] > self.ratio[1]:
+            raise ValueError(f"ratio is {self.ratio}; expected the smaller first")
+        return self
+
+    def __call__(self, image: NDArray[np.uint8], rng: np.random.Generator, size: int) -> NDArray[np.uint8]:
+        """Maps uint8 [height, width, channels] to [size, size, channels]; a centre crop when ten draws do not fit."""
+        box = self._draw(image.shape[0], image.shape[1], rng)
+        if box is None:
+            return centre_crop(resize_shorter(image, size), size)
+        top, left, height, width = box
+        return resize(image[top : top + height, left : left + width], size, size)
+
+    def _draw(self, rows: int, columns: int, rng: np.random.Generator) -> tuple[int, int, int, int] | None:
+        log_ratio = math.log(self.ratio[0]), math.log(self.ratio[1])
+        for _ in range(10):
+            area = rows * columns * rng.uniform(*self.scale)
+            ratio = math.exp(rng.uniform(*log_ratio))
+            width, height = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+            if 0 < width <= columns and 0 < height <= rows:
+                top, left = rng.integers(rows - height + 1), rng.integers(columns - width + 1)
+                return int(top), int(left), height, width
+        return None
+
+
+Augment: TypeAlias = Annotated[RandomCrop | RandomFlip | ColorJitter | RandomResizedCrop, Field(discriminator="name")]
+AUGMENTS: dict[str, type[RandomCrop] | type[RandomFlip] | type[ColorJitter] | type[RandomResizedCrop]] = {
+    "random_crop": RandomCrop,
+    "random_flip": RandomFlip,
+    "color_jitter": ColorJitter,
+    "random_resized_crop": RandomResizedCrop,
+}
+_PARSER: TypeAdapter[tuple[Augment, ...]] = TypeAdapter(tuple[Augment, ...])
+
+
+def parse_augment(entries: Sequence[Mapping[str, Any] | BaseModel]) -> tuple[Augment, ...]:
+    """Builds the augmentations of a recipe's list, e.g. `[{"name": "random_flip", "p": 0.5}]`.
+
+    Raises:
+        ValueError: an unknown name or key, or a value out of range (pydantic names the place).
+    """
+    return _PARSER.validate_python(entries)

@@ -1,0 +1,152 @@
+"""The contract of the keys: defaults as documented, nothing unavailable accepted, values frozen."""
+
+import copy
+import pickle
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from ppresnet.config import DataConfig, ModelConfig, RunConfig, from_dict, to_dict
+from ppresnet.config.available import AVAILABLE
+from ppresnet.config.yaml12 import CoreLoader
+from ppresnet.errors import ConfigError
+from ppresnet.pixels.augment import AUGMENTS, parse_augment
+from ppresnet.spec import OVERRIDES, spec_of
+
+CONTRACT = """
+name: digits_resnet20
+seed: 1
+output: runs/digits_resnet20
+model: {name: cifar_resnet20, num_classes: 10, in_channels: 1, act: relu, norm: batch, dropout: 0.0, drop_path: 0.0,
+  zero_init_gamma: false}
+init_from: null
+data: {format: digits, root: null, train: train, val: test, input_size: 8, mean: [0.305], std: [0.376], resize: null,
+  augment: [], workers: 0, max_broken: 0.01}
+train: {epochs: 20, batch_size: 64, accumulate: 1, label_smoothing: 0.0, eval_every: 1}
+optim: {name: sgd, lr: 0.1, momentum: 0.9, nesterov: true, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 5e-4,
+  clip_norm: null}
+schedule: {name: cosine, warmup_epochs: 1, step_epochs: null, milestones: [], gamma: 0.1, min_lr: 0.0}
+amp: {level: O0, dtype: float16}
+recompute: {every: 0, budget_mb: null}
+ema: {decay: 0.0}
+hardware: {device: auto, threads: auto, onednn: auto, malloc: default, processes: 1}
+checkpoint: {every_epochs: 1, every_steps: null, keep: 3}
+log: {every: 10, visualdl: true}
+"""
+
+REFUSED: list[tuple[str, str, Any, str, str]] = [
+    ("amp", "level", "O1", "O0", "O1"),
+    ("amp", "level", "O2", "O0", "O2"),
+    ("recompute", "every", 2, "0", "2"),
+    ("recompute", "budget_mb", 512, "null", "512"),
+    ("ema", "decay", 0.99, "0.0", "0.99"),
+    ("hardware", "onednn", "enabled", "auto or disabled", "enabled"),
+    ("hardware", "malloc", "tuned", "default", "tuned"),
+    ("hardware", "processes", 2, "1", "2"),
+    ("data", "format", "sequence", "digits or folder or list or cifar10 or cifar100", "sequence"),
+    ("model", "norm", "group", "batch", "group"),
+]
+
+
+def test_defaults_are_the_contract() -> None:
+    assert to_dict(RunConfig()) == yaml.load(CONTRACT, Loader=CoreLoader)  # noqa: S506
+
+
+def test_the_default_config_passes_its_own_checks() -> None:
+    assert from_dict(to_dict(RunConfig())) == RunConfig()
+
+
+@pytest.mark.parametrize(("section", "key", "value", "able", "found"), REFUSED)
+def test_what_is_not_there_yet_is_refused_by_name(section: str, key: str, value: Any, able: str, found: str) -> None:
+    problem = f"'{section}.{key}': not available in this version; expected {able}, found {found}"
+    with pytest.raises(ConfigError) as caught:
+        from_dict({section: {key: value}})
+    assert caught.value.problems == (problem,)
+
+
+def test_every_refusal_is_tested() -> None:
+    assert set(AVAILABLE) == {f"{section}.{key}" for section, key, *_ in REFUSED}
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("hardware", "onednn", "disabled"),
+        ("hardware", "device", "gpu"),
+        ("data", "format", "folder"),
+        ("data", "format", "list"),
+        ("data", "resize", 8),
+        ("amp", "dtype", "bfloat16"),
+        ("checkpoint", "every_steps", 5),
+        ("model", "zero_init_gamma", True),
+        ("optim", "name", "adamw"),
+        ("optim", "clip_norm", 1),
+        ("schedule", "name", "constant"),
+        ("schedule", "warmup_epochs", 0.5),
+        ("schedule", "warmup_epochs", 100),
+    ],
+)
+def test_what_is_there_is_accepted(section: str, key: str, value: Any) -> None:
+    assert getattr(getattr(from_dict({section: {key: value}}), section), key) == value
+
+
+def test_sections_are_frozen_and_strict() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        RunConfig().seed = 2  # type: ignore[misc]
+    with pytest.raises(ValidationError, match="valid integer"):
+        ModelConfig(num_classes="10")  # type: ignore[arg-type]
+    assert DataConfig(mean=[0.5]).mean == (0.5,)  # type: ignore[arg-type]
+
+
+def test_an_integer_for_a_number_becomes_a_number() -> None:
+    lr = from_dict({"optim": {"lr": 1}}).optim.lr
+    assert type(lr) is float and lr == 1.0
+
+
+def test_model_keys_are_those_of_a_spec() -> None:
+    fields = ModelConfig().model_dump(exclude={"name"})
+    assert set(fields) <= set(OVERRIDES)
+    assert spec_of("cifar_resnet20", **fields).act == "relu"
+
+
+def test_augmentations_are_written_out_and_hashable() -> None:
+    config = from_dict({"data": {"augment": [{"name": "random_crop", "padding": 4}, {"name": "random_flip"}]}})
+    crop, flip = config.data.augment
+    assert crop["name"] == "random_crop" and crop["padding"] == 4
+    assert flip["p"] == 0.5
+    assert hash(config) == hash(from_dict(to_dict(config)))
+
+
+def test_augmentations_are_what_the_pixels_take() -> None:
+    given = [{"name": name} for name in AUGMENTS]
+    config = from_dict({"data": {"augment": given}})
+    assert parse_augment(config.data.augment) == tuple(chosen() for chosen in AUGMENTS.values())
+
+
+def test_a_config_survives_pickle_and_copy() -> None:
+    config = from_dict({"data": {"augment": [{"name": "random_resized_crop"}]}})
+    assert pickle.loads(pickle.dumps(config)) == config == copy.deepcopy(config)  # noqa: S301
+
+
+@pytest.mark.parametrize(
+    ("entry", "problem"),
+    [
+        ("random_flip", "'data.augment[0]': expected a mapping with a name, such as {name: random_flip}, "
+                        "found the string 'random_flip'"),
+        ({"padding": 4}, "'data.augment[0]': expected a name in each augmentation"),
+        ({"name": "random_flop"}, "'data.augment[0]': unknown augmentation 'random_flop'; did you mean 'random_flip'?"),
+        ({"name": "random_crop", "paddng": 4},
+         "unknown key 'data.augment[0].paddng'; did you mean 'data.augment[0].padding'?"),
+        ({"name": "random_flip", "p": "x"}, "'data.augment[0].p': expected a number, found the string 'x'"),
+        ({"name": "random_flip", "p": 2}, "'data.augment[0].p': expected a value of at most 1.0, found 2"),
+        ({"name": "random_resized_crop", "scale": [1, 0.5]},
+         "'data.augment[0]': scale is (1.0, 0.5); expected two shares of the area, smaller first, at most 1"),
+        ({"name": "random_resized_crop", "scale": [1]}, "'data.augment[0].scale[1]': required and not given"),
+    ],
+)  # fmt: skip
+def test_augmentations_that_are_wrong(entry: Any, problem: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        from_dict({"data": {"augment": [entry]}})
+    assert problem in caught.value.problems
