@@ -15,11 +15,12 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ppresnet.errors import BundleError
-from ppresnet.files import read_manifest, verify_manifest
+from ppresnet.files import MANIFEST, manifest_bytes, read_verified
+from ppresnet.files.manifest import parse_manifest
 from ppresnet.pixels import Preprocess
 
 SCHEMA_VERSION = 1
-DEPLOY, MANIFEST = "deploy.json", "manifest.json"
+DEPLOY = "deploy.json"
 JSON, PDMODEL, PARAMS = "inference.json", "inference.pdmodel", "inference.pdiparams"
 ONNX, LABELS, GOLDEN = "model.onnx", "labels.txt", "golden.npz"
 REQUIRED = (PDMODEL, PARAMS, LABELS, GOLDEN, DEPLOY)
@@ -92,14 +93,27 @@ class UnfusedSite(_Frozen):
 
 
 class FusionRow(_Frozen):
-    """What the audit of one format and backend found; `matched_by` says how sites were told apart."""
+    """What the audit of one format and backend found.
+
+    Attributes:
+        format: of the program.
+        backend: `native`, `onednn` or `gpu`.
+        basis: `measured`: the operators that ran were counted; `predicted`: the passes were run, the program was not.
+        sites: how many sites were promised.
+        fused: how many became one operator.
+        with_act: convolutions that apply an activation and add no residual.
+        with_residual: convolutions that add a residual.
+        unfused: the other sites, each with its reason.
+        ops: how many operators of each type ran, or would run.
+    """
 
     format: Literal["json", "pdmodel"]
     backend: str
     basis: Literal["measured", "predicted"]
-    matched_by: Literal["parameter", "order", "count"]
     sites: int
     fused: int
+    with_act: int
+    with_residual: int
     unfused: tuple[UnfusedSite, ...]
     ops: Mapping[str, int]
 
@@ -173,8 +187,14 @@ class Bundle:
             return arrays["inputs"], arrays["outputs"]
 
 
+def list_files(directory: Path) -> dict[str, FileEntry]:
+    """Return size and sha256 of every file of a bundle but `deploy.json`, which holds this list."""
+    contents = {path.name: path.read_bytes() for path in sorted(directory.iterdir()) if path.name not in (DEPLOY, MANIFEST)}
+    return _entries(manifest_bytes(contents))
+
+
 def read_bundle(path: str | Path) -> Bundle:
-    """Return a bundle after every byte of it was checked against its manifest, and the manifest against itself.
+    """Return a bundle after every byte of it was checked: each file against the manifest, the manifest against itself.
 
     Raises:
         BundleError: a file is missing, altered or unlisted, or `deploy.json` is not of this schema.
@@ -182,30 +202,34 @@ def read_bundle(path: str | Path) -> Bundle:
     path = Path(path)
     if not path.is_dir():
         raise BundleError(f"no bundle at {path}: expected a folder that tools/export.py wrote")
-    verify_manifest(path, error=BundleError)
+    verified = read_verified(path, BundleError, (DEPLOY, LABELS))
     missing = [name for name in REQUIRED if not (path / name).is_file()]
     if missing:
         raise BundleError(f"{path} is not a bundle: {', '.join(missing)} missing; export it again")
-    deploy = _parse(path / DEPLOY)
+    deploy = _parse(verified[DEPLOY], path)
     _check_listing(path, deploy)
-    labels = tuple((path / LABELS).read_text(encoding="utf-8").splitlines())
+    labels = tuple(verified[LABELS].decode("utf-8").split("\n")[:-1])
     classes = deploy.outputs[0].shape[-1]
     if len(labels) != classes:
         raise BundleError(f"{path / LABELS}: expected {classes} labels, one per class, found {len(labels)}; export it again")
     return Bundle(path, deploy, labels)
 
 
-def _parse(path: Path) -> Deploy:
+def _parse(data: bytes, path: Path) -> Deploy:
     try:
-        return Deploy.model_validate_json(path.read_bytes())
+        return Deploy.model_validate_json(data)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise BundleError(f"{path}: {where}: {first['msg']}; export the bundle again with this version") from error
+        raise BundleError(f"{path / DEPLOY}: {where}: {first['msg']}; export the bundle again with this version") from error
 
 
 def _check_listing(path: Path, deploy: Deploy) -> None:
-    manifest = {name: FileEntry(**entry) for name, entry in read_manifest(path).items() if name != DEPLOY}
-    if manifest != dict(deploy.files):
-        differing = sorted(name for name in manifest.keys() | deploy.files.keys() if manifest.get(name) != deploy.files.get(name))
+    listed = _entries((path / MANIFEST).read_bytes())
+    listed.pop(DEPLOY)
+    if differing := sorted(name for name in listed.keys() | deploy.files.keys() if listed.get(name) != deploy.files.get(name)):
         raise BundleError(f"{path}: {DEPLOY} and {MANIFEST} disagree about {', '.join(differing)}; export it again")
+
+
+def _entries(manifest: bytes) -> dict[str, FileEntry]:
+    return {name: FileEntry.model_validate(entry) for name, entry in (parse_manifest(manifest) or {}).items()}

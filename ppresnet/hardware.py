@@ -5,17 +5,21 @@ Intel did not make. MKL_DEBUG_CPU_TYPE, read once when that library starts, name
 the CPU, so it is measured by `hardware_probe`, once a machine; what the user set in the environment is kept.
 """
 
+import contextlib
 import dataclasses
+import importlib
 import importlib.metadata
 import importlib.util
+import io
 import math
 import os
 import platform
 import resource
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ppresnet.errors import RequestError
 from ppresnet.hardware_probe import MKL_VARIABLE, THREADS_VARIABLE, Measurement, ProbeCache, Prober, measure
@@ -323,6 +327,41 @@ def peak_memory_mb() -> float:
     return peak / (1024**2 if sys.platform == "darwin" else 1024)
 
 
-def quiet_paddle_import() -> None:
-    """Silences one warning of `import paddle` by its text: that ccache, which only custom operators use, is missing."""
+def start(
+    device: str, threads: int | str, report: Callable[[str], None], repeat: Mapping[str, Any] | None = None
+) -> Hardware:
+    """Prepares, says what was chosen, and imports Paddle: what a command does first.
+
+    Args:
+        device: as for `prepare`.
+        threads: as for `prepare`.
+        report: is given the line that says what was chosen.
+        repeat: `dataclasses.asdict` of what an interrupted run used; its kernels and threads are used again on the same
+            CPU, since others round differently.
+    """
+    if repeat is not None and repeat.get("cpu") == cpu_model():
+        if isinstance(repeat.get("mkl_cpu_type"), str):
+            os.environ.setdefault(MKL_VARIABLE, repeat["mkl_cpu_type"])
+        if isinstance(repeat.get("threads"), int):
+            os.environ.setdefault(THREADS_VARIABLE, str(repeat["threads"]))
+    chosen = prepare(device, threads)
+    report(chosen.describe())
+    import_paddle()
+    return chosen
+
+
+def import_paddle() -> None:
+    """Imports Paddle without the remarks that do not concern a user of this project; all others are passed on.
+
+    Left out: that ccache is missing (only custom operators use it), that BatchNorm always tracks its statistics, and
+    that more than one thread was chosen (seen in Paddle 2.6.2 and 3.3.1).
+    """
     warnings.filterwarnings("ignore", message="No ccache found", category=UserWarning)
+    warnings.filterwarnings("ignore", message="When training, we now always track global mean", category=UserWarning)
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(printed):
+            importlib.import_module("paddle")
+    finally:
+        lines = [line for line in printed.getvalue().splitlines() if "OMP_NUM_THREADS" not in line]
+        sys.stderr.write("".join(f"{line}\n" for line in lines))

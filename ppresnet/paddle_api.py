@@ -21,6 +21,12 @@ def has_json() -> bool:
     return hasattr(paddle, "pir_utils") and hasattr(paddle.inference.Config, "enable_new_ir")
 
 
+def has_onednn() -> bool:
+    """Return whether this Paddle was built with oneDNN (x86 wheels are)."""
+    core = paddle.base.core
+    return bool(core.is_compiled_with_onednn() if hasattr(core, "is_compiled_with_onednn") else core.is_compiled_with_mkldnn())
+
+
 def old_ir() -> contextlib.AbstractContextManager[Any]:
     """Return a context in which programs are of the old kind, which `.pdmodel` holds."""
     return paddle.pir_utils.DygraphOldIrGuard() if has_json() else contextlib.nullcontext()  # type: ignore[no-any-return]
@@ -64,3 +70,8 @@ def set_onednn(config: Any, enabled: bool, bfloat16: bool = False, shapes: int =
     (config.enable_onednn if modern else config.enable_mkldnn)()
     if bfloat16:
         (config.enable_onednn_bfloat16 if modern else config.enable_mkldnn_bfloat16)()
+
+
+def enable_onednn_int8(config: Any) -> None:
+    """Turn on the int8 kernels of oneDNN, in a config that has oneDNN on."""
+    (config.enable_onednn_int8 if hasattr(config, "enable_onednn_int8") else config.enable_mkldnn_int8)()

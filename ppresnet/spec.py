@@ -84,7 +84,12 @@ def cifar_resnet(name: str, depth: int, skips: bool = True, **overrides: Any) ->
 
 
 def imagenet_resnet(
-    name: str, kind: Literal["basic", "bottleneck"], depths: tuple[int, ...], base: int = 64, groups: int = 1, **overrides: Any
+    name: str,
+    kind: Literal["basic", "bottleneck"],
+    depths: tuple[int, ...],
+    base: int = 64,
+    groups: int = 1,
+    **overrides: Any,
 ) -> ResNetSpec:
     """Return an ImageNet ResNet v1.5 (stride in the 3x3), Wide ResNet or ResNeXt.
 
@@ -154,7 +159,9 @@ def spec_of(name: str, **overrides: Any) -> ModelSpec:
     """
     if name not in MODELS:
         raise ConfigError(f"unknown model '{name}'{_did_you_mean(name, MODELS)}; tools/zoo.py lists every model")
-    problems = [f"unknown model field '{key}'{_did_you_mean(key, OVERRIDES)}" for key in overrides if key not in OVERRIDES]
+    problems = [
+        f"unknown model field '{key}'{_did_you_mean(key, OVERRIDES)}" for key in overrides if key not in OVERRIDES
+    ]
     if problems:
         raise ConfigError(*problems)
     try:

@@ -432,7 +432,7 @@ def test_hardware_imports_no_paddle() -> None:
 def test_one_warning_is_silenced_by_its_text() -> None:
     program = (
         "import warnings; warnings.simplefilter('error'); from ppresnet import hardware;"
-        "hardware.quiet_paddle_import();"
+        "hardware.import_paddle();"
         "warnings.warn('No ccache found. Please be aware'); print('quiet'); warnings.warn('No other')"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

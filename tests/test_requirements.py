@@ -41,7 +41,7 @@ def test_every_exact_pin_of_the_project_is_in_a_lock() -> None:
 
 
 def test_nothing_reports_to_its_maker() -> None:
-    """`import openvino` sends usage data when openvino-telemetry is there (openvino 2026.4); a stub answers otherwise."""
+    """`import openvino` sends usage data when openvino-telemetry is there (2026.4), and uses a stub when not."""
     assert [line for lock in LOCKS for line in blocks(lock) if line.startswith("openvino-telemetry")] == []
 
 

@@ -65,7 +65,9 @@ def main(arguments: argparse.Namespace) -> cli.Result:
     demo = Demo(_new_folder(arguments.output))
     run = demo.folder / "run"
     trained = demo.step("train", "tools/train.py", "-c", str(RECIPE), "--output", str(run))
-    demo.note("train", f"top-1 {trained['top1']:.2f} %, {trained['images_per_second']:.0f} images/s", run / "curves.png")
+    demo.note(
+        "train", f"top-1 {trained['top1']:.2f} %, {trained['images_per_second']:.0f} images/s", run / "curves.png"
+    )
 
     picture = demo.folder / "confusion.png"
     measured = demo.step("evaluate", "tools/eval.py", "--checkpoint", str(run), "--picture", str(picture))

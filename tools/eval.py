@@ -20,7 +20,7 @@ def main(arguments: argparse.Namespace) -> cli.Result:
         config = load(arguments.config, arguments.overrides)
     else:
         config = from_dict(checkpoint.config, str(path), arguments.overrides)
-    cli.say(f"{path}: intact; {hardware.prepare(config.hardware.device, config.hardware.threads).describe()}")
+    hardware.start(config.hardware.device, config.hardware.threads, cli.say)
     from ppresnet.checkpoint.state import model_of
     from ppresnet.train.curves import draw_confusion
     from ppresnet.train.evaluate import evaluate_split
@@ -42,11 +42,18 @@ def main(arguments: argparse.Namespace) -> cli.Result:
     }
 
 
-def _show(classes: tuple[str, ...], rows: list[dict[str, object]], confusion: list[list[int]], config: RunConfig) -> None:
+def _show(
+    classes: tuple[str, ...], rows: list[dict[str, object]], confusion: list[list[int]], config: RunConfig
+) -> None:
     console = Console()
     table = Table("class", "images", "top-1 %", "precision %", title=f"{config.name}, split '{config.data.val}'")
     for row in rows:
-        table.add_row(*("-" if value is None else f"{value:.2f}" if isinstance(value, float) else str(value) for value in row.values()))
+        table.add_row(
+            *(
+                "-" if value is None else f"{value:.2f}" if isinstance(value, float) else str(value)
+                for value in row.values()
+            )
+        )
     console.print(table)
     if len(classes) > 20:
         console.print("the confusion matrix of more than 20 classes is in --json and --picture only")

@@ -17,7 +17,7 @@ from ppresnet.pixels import BrokenImage, decode
 def main(arguments: argparse.Namespace) -> cli.Result:
     """Print the top classes of each image, and return them."""
     files = image_files(arguments.input)
-    cli.say(hardware.prepare().describe())
+    hardware.start("auto", "auto", cli.say)
     from classifier import open_classifier
 
     classifier = open_classifier(arguments.model)
@@ -33,9 +33,11 @@ def main(arguments: argparse.Namespace) -> cli.Result:
                 cli.say(f"{file}: {error}; skipped")
         if images:
             scores = classifier.scores(images)
-            results += [_row(file, row, classifier.labels, arguments.top) for file, row in zip(readable, scores, strict=True)]
+            pairs = zip(readable, scores, strict=True)
+            results += [_row(file, row, classifier.labels, arguments.top) for file, row in pairs]
     if not results:
-        raise DataError(f"none of {len(files)} files under {arguments.input} is a readable image; the first: {broken[0]['reason']}")
+        reason = broken[0]["reason"]
+        raise DataError(f"none of {len(files)} files under {arguments.input} is a readable image; the first: {reason}")
     _show(results)
     return {"results": results, "broken": broken}
 
@@ -73,7 +75,9 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the parsed command line."""
     parser = cli.parser("Classify images with a checkpoint or a bundle.")
     parser.add_argument("--model", type=Path, required=True, metavar="P", help="a checkpoint, a run folder or a bundle")
-    parser.add_argument("--input", type=Path, required=True, metavar="FILE_OR_DIR", help="an image or a folder of images")
+    parser.add_argument(
+        "--input", type=Path, required=True, metavar="FILE_OR_DIR", help="an image or a folder of images"
+    )
     parser.add_argument("--top", type=int, default=5, metavar="K", help="classes shown per image")
     parser.add_argument("--batch-size", type=int, default=32, metavar="N", help="images per forward pass")
     return parser.parse_args(argv)

@@ -52,10 +52,10 @@ PYTHON
 
 # find_python LOW HIGH CANDIDATE... prints the first that fits; the empty candidates are those that are not set.
 find_python() {
-    local low=$1 high=$2 candidate
+    local low=$1 high=$2 candidate base
     shift 2
     for candidate in "$@"; do
-        if [ -n "$candidate" ] && probe "$candidate" "$low" "$high"; then return 0; fi
+        if [ -n "$candidate" ] && base=$(probe "$candidate" "$low" "$high") && [ -n "$base" ]; then echo "$base"; return 0; fi
     done
     return 1
 }
@@ -139,7 +139,7 @@ install_project() {
     if [ "$1" = uv ]; then
         uv pip install --quiet --python "$2/bin/python" --no-deps --no-build-isolation --editable .
     else
-        "$2/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+        "$2/bin/python" -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
     fi
 }
 

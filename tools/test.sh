@@ -5,21 +5,20 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-venv=.venv
-setup=()
+paddle=3.3
 arguments=()
 while [ $# -gt 0 ]; do
     case $1 in
     --paddle)
-        setup=(--paddle "${2:-}")
+        paddle=${2:-}
         shift
         ;;
-    --paddle=*) setup=("$1") ;;
+    --paddle=*) paddle=${1#*=} ;;
     *) arguments+=("$1") ;;
     esac
     shift || true
 done
-case ${setup[*]: -3} in 2.6) venv=.venv-paddle26 ;; esac
 
-bash tools/setup.sh ${setup[@]+"${setup[@]}"}
+bash tools/setup.sh --paddle "$paddle"
+case $paddle in 2.6) venv=.venv-paddle26 ;; *) venv=.venv ;; esac
 exec "$venv/bin/python" -m pytest ${arguments[@]+"${arguments[@]}"}

@@ -2,8 +2,10 @@
 
 import argparse
 import dataclasses
+import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from ppresnet import cli, hardware
 from ppresnet.config import dump, load
@@ -18,13 +20,23 @@ def main(arguments: argparse.Namespace) -> cli.Result:
         return None
     if arguments.cpu_processes not in ("auto", "1"):
         raise RequestError(f"--cpu-processes: expected 1 or auto in this version, found {arguments.cpu_processes}")
-    cli.say(hardware.prepare(config.hardware.device, config.hardware.threads).describe())
+    output = arguments.output or Path(config.output)
+    before = stored_hardware(output) if arguments.resume else None
+    machine = hardware.start(config.hardware.device, config.hardware.threads, cli.say, repeat=before)
     from ppresnet.train.run import train
 
-    output = arguments.output or Path(config.output)
-    result = train(config, output, resume=arguments.resume, report=cli.say)
+    result = train(config, output, machine, resume=arguments.resume, report=cli.say)
     cli.say(f"top-1 {result.top1:.2f} %; best checkpoint {result.checkpoint}")
     return dataclasses.asdict(result)
+
+
+def stored_hardware(output: Path) -> dict[str, Any] | None:
+    """Return what the run in `output` was started on, or None where it does not say so."""
+    try:
+        stored = json.loads((output / "hardware.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return stored if isinstance(stored, dict) else None
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:

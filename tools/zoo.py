@@ -11,7 +11,7 @@ from ppresnet import cli, hardware
 
 def main(arguments: argparse.Namespace) -> cli.Result:
     """Print every model whose name contains the filter, and return them as a list."""
-    hardware.quiet_paddle_import()
+    hardware.import_paddle()
     from ppresnet.models import cost
     from ppresnet.spec import MODELS, spec_of
 

@@ -26,7 +26,7 @@ def restore_weights(model: nn.Layer, weights: Mapping[str, np.ndarray]) -> None:
     expected = {name: list(tensor.shape) for name, tensor in model.state_dict().items()}
     found = {name: list(array.shape) for name, array in weights.items()}
     wrong = [
-        f"'{name}': the model needs {expected.get(name, 'no such tensor')}, the checkpoint has {found.get(name, 'none')}"
+        f"'{name}': the model needs {expected.get(name, 'no such one')}, the checkpoint has {found.get(name, 'none')}"
         for name in sorted(expected.keys() | found.keys())
         if expected.get(name) != found.get(name)
     ]

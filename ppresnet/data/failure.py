@@ -2,6 +2,7 @@
 
 import traceback
 from dataclasses import dataclass
+from typing import NoReturn
 
 from ppresnet.errors import DataError
 
@@ -20,7 +21,7 @@ class Failure:
         user = isinstance(error, DataError)
         return cls(str(error) if user else f"{type(error).__name__}: {error}", traceback.format_exc(), user)
 
-    def throw(self) -> None:
+    def throw(self) -> NoReturn:
         """Raises DataError for a DataError, RuntimeError for any other exception; the trace is the cause."""
         cause = RuntimeError(f"in a data worker:\n{self.trace}")
         if self.user:

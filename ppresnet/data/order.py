@@ -13,8 +13,11 @@ def order(n: int, seed: int, epoch: int) -> NDArray[np.int64]:
 
 
 def sample_generator(seed: int, epoch: int, index: int) -> np.random.Generator:
-    """Gives the generator that decides all that is random about one image in one epoch."""
-    return np.random.default_rng([SAMPLE, seed, epoch, index])
+    """Gives the generator that decides all that is random about one image in one epoch.
+
+    Philox is made for this (Salmon et al. 2011): every counter begins a stream of its own, without a costly start.
+    """
+    return np.random.Generator(np.random.Philox(key=(SAMPLE << 64) | seed, counter=[0, 0, epoch, index]))
 
 
 def batches(

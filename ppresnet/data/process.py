@@ -19,7 +19,7 @@ class WorkerProcess:
     """One process and the socket to it. It is asked one thing at a time, so neither side can block the other."""
 
     def __init__(self, samples: Samples) -> None:
-        self._samples = samples
+        self._samples, self._greeted = samples, False
         self._asked: NDArray[np.int64] | None = None
         self._connection, theirs = multiprocessing.Pipe()
         paths = [path or str(Path.cwd()) for path in sys.path]
@@ -31,10 +31,13 @@ class WorkerProcess:
                 env=environment,
                 pass_fds=[theirs.fileno()],
             )
-        self._send(samples)
 
     def ask(self, epoch: int, indices: NDArray[np.int64]) -> None:
         """Starts the loading of one batch; its answer must be taken before the next."""
+        # Sent late: a large list of names does not fit into the socket while the process is still starting.
+        if not self._greeted:
+            self._send(self._samples)
+            self._greeted = True
         self._asked = indices
         self._send((epoch, indices))
 

@@ -1,4 +1,4 @@
-"""Residual blocks: act(skip(x) + branch(x)), and the plain blocks that the degradation experiment compares them with."""
+"""Residual blocks, act(skip(x) + branch(x)), and the plain blocks that the degradation experiment compares them to."""
 
 from collections.abc import Mapping
 
@@ -8,6 +8,7 @@ from ppresnet.errors import ConfigError
 from ppresnet.layers.activation import activation
 from ppresnet.layers.conv import ConvNorm
 from ppresnet.layers.drop_path import DropPath
+from ppresnet.layers.sites import conv_norm_promise
 from ppresnet.layers.skips import IdentitySkip, ProjectionSkip, ZeroPadSkip
 
 SKIPS: Mapping[str, type[nn.Layer]] = {
@@ -36,6 +37,7 @@ class Residual(nn.Layer):
         self.skip = skip
         self.drop_path = DropPath(drop_path) if drop_path else nn.Identity()
         self.act = activation(act)
+        branch[-1].promise = conv_norm_promise(act, residual=True)
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
         """Return float32 [batch, out_channels, ceil(height / stride), ceil(width / stride)]."""
@@ -111,6 +113,7 @@ class PlainBlock(nn.Layer):
         super().__init__()
         self.branch = branch
         self.act = activation(act)
+        branch[-1].promise = conv_norm_promise(act)
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
         """Return float32 [batch, out_channels, ceil(height / stride), ceil(width / stride)]."""

@@ -6,6 +6,7 @@ from paddle import Tensor, nn
 
 from ppresnet.errors import ConfigError
 from ppresnet.layers.activation import activation
+from ppresnet.layers.sites import conv_norm_promise
 
 
 class ConvNorm(nn.Layer):
@@ -47,6 +48,7 @@ class ConvNorm(nn.Layer):
         )
         self.norm = nn.BatchNorm2D(out_channels)
         self.act = activation(act)
+        self.promise = conv_norm_promise(act)
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
         """Return float32 [batch, out_channels, ceil(height / stride), ceil(width / stride)]."""

@@ -79,7 +79,9 @@ def import_weights(model: nn.Layer, state: Mapping[str, np.ndarray], source: str
         if ours in linear and convention.linear_is_transposed:
             array = array.T
         if list(array.shape) != list(tensor.shape):
-            problems.append(f"'{theirs}' has shape {list(array.shape)}; '{ours}' of the model needs {list(tensor.shape)}")
+            problems.append(
+                f"'{theirs}' has shape {list(array.shape)}; '{ours}' of the model needs {list(tensor.shape)}"
+            )
         loaded[ours] = array
         pairs.append((theirs, ours))
     left = sorted(set(state) - {theirs for theirs, _ in pairs})

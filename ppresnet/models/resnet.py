@@ -18,7 +18,7 @@ from ppresnet.layers import (
 from ppresnet.spec import BlockSpec, ResNetSpec
 
 STEMS: Mapping[str, type[nn.Layer]] = {"cifar": CifarStem, "imagenet": ImageNetStem}
-RESIDUAL: Mapping[str, type[Residual]] = {"basic": BasicBlock, "bottleneck": Bottleneck}
+RESIDUAL: Mapping[str, type[BasicBlock] | type[Bottleneck]] = {"basic": BasicBlock, "bottleneck": Bottleneck}
 BRANCHES = {"basic": basic_branch, "bottleneck": bottleneck_branch}
 
 

@@ -1,6 +1,7 @@
 """Pictures of a run: the training curves and the confusion matrix."""
 
 import io
+import logging
 from pathlib import Path
 
 import matplotlib as mpl
@@ -11,6 +12,7 @@ from ppresnet.files import atomic_write
 from ppresnet.train.journal import read_records
 
 mpl.use("Agg")
+logging.getLogger("matplotlib").setLevel(logging.WARNING)
 
 
 def draw_curves(metrics: Path, picture: Path) -> None:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -48,7 +49,9 @@ class Journal:
         self._bar.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Stop the bar and close VisualDL's file."""
         self._bar.stop()
         if self._visualdl is not None:
@@ -77,7 +80,7 @@ class Journal:
             return
         for name, value in record.items():
             if isinstance(value, (int, float)):
-                self._visualdl.add_scalar(f"{kind}/{name}", float(value), step)  # type: ignore[attr-defined]
+                self._visualdl.add_scalar(f"{kind}/{name}", float(value), step)
 
     def show(self, step: int, description: str, rate: float, loss: float) -> None:
         """Move the bar; rate is in images per second."""
@@ -93,7 +96,7 @@ def read_records(path: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def _visualdl_writer(folder: Path) -> object:
+def _visualdl_writer(folder: Path) -> Any:
     from visualdl import LogWriter
 
     return LogWriter(logdir=str(folder), display_name=folder.parent.name)

@@ -22,7 +22,9 @@ def expect_same_run(config: RunConfig, stored: Mapping[str, Any]) -> None:
         if not any(key == free or key.startswith(f"{free}.") for free in _FREE)
     ]
     if differences:
-        raise ConfigError(*differences, "put the stored value back, or start a new run with init_from and another output")
+        raise ConfigError(
+            *differences, "put the stored value back, or start a new run with init_from and another output"
+        )
 
 
 def _differences(ours: Mapping[str, Any], theirs: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any, Any]]:

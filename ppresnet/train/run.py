@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 import paddle
 
@@ -16,7 +17,7 @@ from ppresnet.config import RunConfig, dump
 from ppresnet.data import Broken, BrokenReport, Loader, Samples, Source, open_split, preprocess_of
 from ppresnet.errors import CheckpointError, ConfigError, RequestError
 from ppresnet.files import DirectoryLock, atomic_write
-from ppresnet.hardware import peak_memory_mb
+from ppresnet.hardware import Hardware, peak_memory_mb
 from ppresnet.models import build
 from ppresnet.spec import ModelSpec, spec_of
 from ppresnet.train.curves import draw_curves
@@ -45,12 +46,20 @@ class RunResult:
     last: str
 
 
-def train(config: RunConfig, output: Path, *, resume: bool = False, report: Callable[[str], None] = print) -> RunResult:
-    """Train a recipe into `output`: config.yaml, metrics.jsonl, curves.png, result.json, broken.json, checkpoints/.
+def train(
+    config: RunConfig,
+    output: Path,
+    hardware: Hardware,
+    *,
+    resume: bool = False,
+    report: Callable[[str], None] = print,
+) -> RunResult:
+    """Train a recipe into a folder, which holds afterwards what the README lists.
 
     Args:
         config: the recipe.
         output: folder of the run.
+        hardware: what was chosen for this process; kept with the run.
         resume: go on from the newest checkpoint that verifies; a run without any starts from the beginning.
         report: is given lines for the user.
 
@@ -68,8 +77,10 @@ def train(config: RunConfig, output: Path, *, resume: bool = False, report: Call
         restored = read(newest) if newest is not None else None
         if restored is not None:
             expect_same_run(config, restored.config)
+        spec, initial = _starting_point(config, restored)
         atomic_write(output / "config.yaml", dump(config))
-        trainer = _assemble(config, output, restored, train_source, val_source, store, stack)
+        atomic_write(output / "hardware.json", json.dumps(asdict(hardware), indent=2) + "\n")
+        trainer = _assemble(config, output, (spec, initial), restored, (train_source, val_source), store, stack)
         report(_opening(trainer, newest))
         trainer.run()
         trainer.train_broken.write(output / "broken.json")
@@ -79,7 +90,7 @@ def train(config: RunConfig, output: Path, *, resume: bool = False, report: Call
     return result
 
 
-def _open(config: RunConfig, split: str) -> Source:
+def _open(config: RunConfig, split: Literal["train", "val"]) -> Source:
     model = config.model
     return open_split(config.data, split, in_channels=model.in_channels, num_classes=model.num_classes)
 
@@ -87,14 +98,14 @@ def _open(config: RunConfig, split: str) -> Source:
 def _assemble(
     config: RunConfig,
     output: Path,
+    start: tuple[ModelSpec, Checkpoint | None],
     restored: Checkpoint | None,
-    train_source: Source,
-    val_source: Source,
+    sources: tuple[Source, Source],
     store: Store,
     stack: ExitStack,
 ) -> Trainer:
     paddle.set_device("gpu" if config.hardware.device == "gpu" else "cpu")
-    spec, initial = _starting_point(config, restored)
+    (spec, initial), (train_source, val_source) = start, sources
     seed_paddle(config.seed, "init")
     model = build(spec)
     if initial is not None:

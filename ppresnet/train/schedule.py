@@ -35,7 +35,7 @@ def _cosine(schedule: ScheduleConfig, epoch: float, epochs: int) -> float:
 
 
 def _step(schedule: ScheduleConfig, epoch: float, epochs: int) -> float:
-    return float(schedule.gamma ** int(epoch // schedule.step_epochs))
+    return float(schedule.gamma ** int(epoch // (schedule.step_epochs or epochs)))
 
 
 def _multistep(schedule: ScheduleConfig, epoch: float, epochs: int) -> float:

@@ -69,8 +69,15 @@ def _counted(model: nn.Layer, channels: int, size: int) -> tuple[int, int]:
 
 @pytest.mark.parametrize(
     ("name", "size"),
-    [("cifar_resnet20", 32), ("cifar_resnet32", 17), ("cifar_plain56", 32), ("resnet34", 64), ("resnet50", 97)]
-    + [("resnext50_32x4d", 64), ("wide_resnet50_2", 64)],
+    [
+        ("cifar_resnet20", 32),
+        ("cifar_resnet32", 17),
+        ("cifar_plain56", 32),
+        ("resnet34", 64),
+        ("resnet50", 97),
+        ("resnext50_32x4d", 64),
+        ("wide_resnet50_2", 64),
+    ],
 )
 def test_cost_equals_a_count_by_hooks(name: str, size: int) -> None:
     model = create(name, num_classes=7, in_channels=2)

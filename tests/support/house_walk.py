@@ -9,7 +9,7 @@ from pathlib import Path
 LEVELS = (
     {"errors", "files", "cli", "hardware", "hardware_probe"},
     {"spec", "pixels", "bundle", "config"},
-    {"onednn"},
+    {"onednn", "paddle_api"},
     {"layers"},
     {"models"},
     {"data"},

@@ -37,7 +37,10 @@ def test_evaluation_equals_scikit_learns() -> None:
     predicted = logits.argmax(axis=1)
     np.testing.assert_array_equal(result.confusion, confusion_matrix(labels, predicted))
     rows = result.per_class()
-    recalls, precisions = recall_score(labels, predicted, average=None), precision_score(labels, predicted, average=None)
+    recalls, precisions = (
+        recall_score(labels, predicted, average=None),
+        precision_score(labels, predicted, average=None),
+    )
     np.testing.assert_allclose([row["top1"] for row in rows], 100 * recalls)
     np.testing.assert_allclose([row["precision"] for row in rows], 100 * precisions)
     assert result.top1 == pytest.approx(100 * (predicted == labels).mean())

@@ -68,7 +68,9 @@ def test_biases_and_norms_are_not_decayed(name: str) -> None:
 
 def test_the_gradient_is_clipped_by_its_global_norm() -> None:
     model = nn.Linear(2, 1)
-    optimizer = build_optimizer(OptimConfig(lr=1.0, momentum=0.0, nesterov=False, weight_decay=0.0, clip_norm=1.0), model)
+    optimizer = build_optimizer(
+        OptimConfig(lr=1.0, momentum=0.0, nesterov=False, weight_decay=0.0, clip_norm=1.0), model
+    )
     before = model.weight.numpy().copy()
     model.weight.grad = paddle.to_tensor(np.array([[30.0], [40.0]], np.float32))
     model.bias.grad = paddle.zeros([1])
@@ -95,5 +97,5 @@ def test_state_moves_to_another_model_of_the_same_process(name: str) -> None:
 def test_state_of_another_architecture_is_refused() -> None:
     model = _model()
     optimizer = build_optimizer(OptimConfig(), model)
-    with pytest.raises(CheckpointError, match="names 'stem.weight', which the model does not have"):
+    with pytest.raises(CheckpointError, match=r"names 'stem\.weight', which the model does not have"):
         restore_optimizer(optimizer, model, {"stem.weight/velocity_0": np.zeros(1, np.float32)})

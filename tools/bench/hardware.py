@@ -44,7 +44,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
 def train(wanted: argparse.Namespace) -> dict[str, Any]:
     """One run in this process: seconds of each counted step, on random images and labels."""
     chosen = hardware.prepare("cpu").describe() if wanted.one == "chosen" else "Paddle's defaults"
-    hardware.quiet_paddle_import()
+    hardware.import_paddle()
     import paddle
 
     from ppresnet import models

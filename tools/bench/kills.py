@@ -48,7 +48,16 @@ def command(output: Path, workers: int) -> list[str]:
     """Return the command line that trains or resumes the run."""
     overrides = [part for setting in (*SETTINGS, f"data.workers={workers}") for part in ("-o", setting)]
     recipe = ROOT / "configs" / "digits" / "resnet20.yaml"
-    return [sys.executable, str(ROOT / "tools" / "train.py"), "-c", str(recipe), "--output", str(output), "--resume", *overrides]
+    return [
+        sys.executable,
+        str(ROOT / "tools" / "train.py"),
+        "-c",
+        str(recipe),
+        "--output",
+        str(output),
+        "--resume",
+        *overrides,
+    ]
 
 
 def train(output: Path, workers: int) -> None:
@@ -57,7 +66,9 @@ def train(output: Path, workers: int) -> None:
     Raises:
         CheckFailedError: the command did not succeed.
     """
-    done = subprocess.run(command(output, workers), env=environment(), capture_output=True, text=True, check=False)
+    done = subprocess.run(  # noqa: S603
+        command(output, workers), env=environment(), capture_output=True, text=True, check=False
+    )
     if done.returncode != 0:
         raise CheckFailedError(f"training ended with exit code {done.returncode}:\n{done.stderr[-2000:]}")
 
@@ -69,7 +80,9 @@ def kill_often(output: Path, workers: int, kills: int, seed: int) -> Tally:
     while tally.kills < kills:
         aim_at_save = tally.inside_save <= tally.kills - tally.inside_save
         with tempfile.TemporaryFile() as log:
-            process = subprocess.Popen(command(output, workers), env=environment(), stderr=log, stdout=log)
+            process = subprocess.Popen(  # noqa: S603
+                command(output, workers), env=environment(), stderr=log, stdout=log
+            )
             if aim_at_save:
                 _wait_for_save(process, output / "checkpoints", saves=rng.randint(1, 4))
                 time.sleep(rng.uniform(0.0, 0.004))

@@ -1,0 +1,154 @@
+"""The fusion audit: what really ran, held against what the blocks promised."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from paddle import inference
+from rich.table import Table
+
+from deploy.inference.config import Runtime, build_config, resolve_format
+from deploy.inference.graph import Graph, op_name, read_graph
+from deploy.inference.judge import unfused_reason
+from deploy.inference.passes import gpu_graph
+from ppresnet import paddle_api
+from ppresnet.bundle import FusionRow, Site, UnfusedSite
+from ppresnet.errors import CheckFailedError
+
+# What a fusion is about; other operators come and go with layouts and shapes.
+ACTS = ("relu", "leaky_relu", "swish", "gelu")
+COUNTED = ("conv2d", "fused_conv2d", "batch_norm", "add", *ACTS)
+
+
+@dataclass(frozen=True)
+class AuditReport:
+    """What each format and backend made of the promised sites, and the graphs it made.
+
+    Attributes:
+        sites: what was promised.
+        rows: one per format and backend.
+        graphs: the program before (key `before`) and after the passes (keys `backend format`).
+    """
+
+    sites: tuple[Site, ...]
+    rows: tuple[FusionRow, ...]
+    graphs: dict[str, Graph]
+
+    def row(self, backend: str, format: str) -> FusionRow:
+        """Return the row of a backend and a format."""
+        return next(row for row in self.rows if (row.backend, row.format) == (backend, format))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as JSON data."""
+        return {
+            "sites": [site.model_dump(mode="json") for site in self.sites],
+            "rows": [row.model_dump(mode="json") for row in self.rows],
+        }
+
+    def table(self) -> Table:
+        """Return one line per format and backend, and below each the reasons with how many sites they hold for."""
+        table = Table("format", "backend", "basis", "fused", "conv", "+act", "+residual", "batch norm", "add", "act", title="Fusion")
+        for row in self.rows:
+            table.add_row(row.format, row.backend, row.basis, f"{row.fused} of {row.sites}", *_cells(row))
+            for reason, count in Counter(unfused.reason for unfused in row.unfused).most_common():
+                table.add_row("", "", "", f"{count} not", reason, style="yellow")
+        return table
+
+
+def audit(directory: str | Path, sites: Sequence[Site], input_shape: Sequence[int]) -> AuditReport:
+    """Return what became of every promised site on the CPU, and, predicted, on a GPU.
+
+    Args:
+        directory: holds `inference.pdiparams` and `inference.pdmodel` or `inference.json` or both; it need not be verified.
+        sites: what `promised_sites` gave for the network.
+        input_shape: [batch, channels, height, width] of the images it is run with.
+
+    Raises:
+        CheckFailedError: the operators that ran are not those of the optimised program, so nothing can be said.
+    """
+    directory = Path(directory)
+    rows, graphs = [], {}
+    for format in ("json", "pdmodel"):
+        if not (directory / f"inference.{format}").is_file() or (format == "json" and not paddle_api.has_json()):
+            continue
+        graphs.setdefault("before", read_graph(directory / f"inference.{format}"))
+        for backend in ("native", "onednn"):
+            if backend == "onednn" and not paddle_api.has_onednn():
+                continue
+            graph, ran = observe(directory, Runtime(backend, format=format), input_shape)
+            graphs[f"{backend} {format}"] = graph
+            rows.append(_row(graph, ran, sites, format, backend, "measured"))
+    if (directory / "inference.pdmodel").is_file():
+        with tempfile.TemporaryDirectory() as workspace:
+            graph = gpu_graph(directory, Path(workspace))
+        graphs["gpu pdmodel"] = graph
+        rows.append(_row(graph, graph.counts(), sites, "pdmodel", "gpu", "predicted"))
+    return AuditReport(tuple(sites), tuple(rows), graphs)
+
+
+def observe(directory: Path, runtime: Runtime, input_shape: Sequence[int]) -> tuple[Graph, Counter[str]]:
+    """Return the optimised program of a runtime, and how many operators of each type ran on one input.
+
+    Raises:
+        CheckFailedError: the two disagree.
+    """
+    with tempfile.TemporaryDirectory() as workspace:
+        config = build_config(directory, runtime, memory_optim=False)
+        config.set_optim_cache_dir(workspace)
+        config.enable_save_optim_model(True)
+        predictor = inference.create_predictor(config)
+        graph = read_graph(Path(workspace) / f"_optimized.{resolve_format(directory, runtime)}")
+    ran = executed(predictor, graph, np.ones(tuple(input_shape), np.float32))
+    found, expected = ({name: counts[name] for name in COUNTED if counts[name]} for counts in (ran, graph.counts()))
+    if found != expected:
+        raise CheckFailedError(f"{runtime.backend}: the optimised program has {expected}, but {found} ran; report this")
+    return graph, ran
+
+
+def executed(predictor: Any, graph: Graph, images_NCHW: NDArray[np.float32]) -> Counter[str]:
+    """Return how many operators of each type a predictor runs on a batch; use the predictor for nothing else after.
+
+    The hook is called once per output. A `.json` numbers its operators in the name; for a `.pdmodel` the output's name tells
+    them apart, of which `graph` knows the operator.
+    """
+    seen: set[tuple[str, str]] = set()
+
+    def record(op: str, output: str, _: Any) -> None:
+        known = graph.producer.get(output)
+        seen.add((op, "" if ":" in op else known.outputs[0] if known else output))
+
+    predictor.register_output_hook(record)
+    predictor.get_input_handle(predictor.get_input_names()[0]).copy_from_cpu(images_NCHW)
+    predictor.run()
+    return Counter(op_name(op) for op, _ in seen)
+
+
+def _row(graph: Graph, ops: Counter[str], sites: Sequence[Site], format: Any, backend: str, basis: Any) -> FusionRow:
+    reasons = [(site.name, unfused_reason(graph, site, backend)) for site in sites]
+    unfused = tuple(UnfusedSite(site=name, reason=reason) for name, reason in reasons if reason)
+    convs = [op for op in graph.live if op.filter is not None]
+    return FusionRow(
+        format=format,
+        backend=backend,
+        basis=basis,
+        sites=len(sites),
+        fused=len(sites) - len(unfused),
+        with_act=sum(op.act is not None and op.residual is None for op in convs),
+        with_residual=sum(op.residual is not None for op in convs),
+        unfused=unfused,
+        ops=dict(sorted(ops.items())),
+    )
+
+
+def _cells(row: FusionRow) -> list[str]:
+    convs = sum(row.ops.get(name, 0) for name in ("conv2d", "fused_conv2d", "fused_conv2d_add_act"))
+    acts = sum(row.ops.get(name, 0) for name in ACTS)
+    numbers = (convs, row.with_act, row.with_residual, row.ops.get("batch_norm", 0), row.ops.get("add", 0), acts)
+    return [str(number) for number in numbers]

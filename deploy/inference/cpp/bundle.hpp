@@ -1,0 +1,28 @@
+// Reads a bundle after every byte of it was checked.
+#pragma once
+
+#include <filesystem>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "golden.hpp"
+#include "pixels.hpp"
+
+namespace ppresnet {
+
+struct Bundle {
+  std::filesystem::path path;
+  std::set<std::string> files;
+  Preprocess preprocess;
+  std::vector<std::string> labels;
+  Golden golden;
+};
+
+// Throws RequestError when a file is missing, altered or unlisted, or the parts do not agree with each other.
+Bundle read_bundle(const std::filesystem::path& path);
+
+// The bytes of a file; throws RequestError when it cannot be read.
+std::string read_file(const std::filesystem::path& path);
+
+}  // namespace ppresnet

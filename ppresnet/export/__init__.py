@@ -1,0 +1,1 @@
+"""From a checkpoint to the files of a bundle: frozen programs, ONNX, golden tensors, parity and `deploy.json`."""

@@ -1,0 +1,206 @@
+"""Whole runs in one process: files, resuming, signals, broken images, NaN."""
+
+import dataclasses
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import paddle
+import pytest
+from PIL import Image
+
+from ppresnet.checkpoint import read
+from ppresnet.checkpoint.state import model_of
+from ppresnet.config import RunConfig, from_dict
+from ppresnet.errors import ConfigError, DataError, DivergedError, InterruptedRunError, RequestError
+from ppresnet.hardware import Hardware
+from ppresnet.train import trainer
+from ppresnet.train.evaluate import evaluate_split
+from ppresnet.train.journal import read_records
+from ppresnet.train.run import RunResult, train
+
+MACHINE = Hardware(cpu="a CPU", mkl_cpu_type=None, threads=1, device="cpu", reason="a test")
+
+
+def _silent(_: str) -> None:
+    return None
+
+
+@pytest.fixture(scope="session")
+def stripes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two classes that a network learns at once: horizontal and vertical stripes, 8x8."""
+    root = tmp_path_factory.mktemp("stripes")
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 24), ("test", 8)):
+        for name in ("horizontal", "vertical"):
+            (root / split / name).mkdir(parents=True)
+            for index in range(count):
+                image = np.zeros((8, 8), np.uint8)
+                image[:: 2 + index % 2] = 200
+                image = (image if name == "horizontal" else image.T) + rng.integers(0, 50, (8, 8), np.uint8)
+                Image.fromarray(image).save(root / split / name / f"{index:02}.png")
+    return root
+
+
+@pytest.fixture
+def recipe(stripes: Path) -> Callable[..., RunConfig]:
+    def make(**sections: object) -> RunConfig:
+        values: dict[str, dict[str, object]] = {
+            "model": {"name": "cifar_resnet20", "num_classes": 2, "dropout": 0.1, "drop_path": 0.1},
+            "data": {"format": "folder", "root": str(stripes), "augment": [{"name": "random_flip"}]},
+            "train": {"epochs": 3, "batch_size": 8},
+            "optim": {"lr": 0.05},
+            "log": {"every": 2, "visualdl": False},
+        }
+        for name, section in sections.items():
+            values[name] = {**values.get(name, {}), **section} if isinstance(section, dict) else section  # type: ignore
+        return from_dict(values)
+
+    return make
+
+
+def _train(config: RunConfig, output: Path, **options: bool) -> RunResult:
+    return train(config, output, MACHINE, report=_silent, **options)
+
+
+def test_a_run_learns_and_leaves_everything_behind(recipe: Callable[..., RunConfig], tmp_path: Path) -> None:
+    config = recipe(train={"epochs": 6}, log={"visualdl": True})
+    result = _train(config, tmp_path / "run")
+    assert result.top1 == 100.0
+    stored = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert stored == dataclasses.asdict(result)
+    records = read_records(tmp_path / "run" / "metrics.jsonl")
+    assert [record["step"] for record in records if record["kind"] == "train"] == list(range(2, 37, 2))
+    assert [record["epoch"] for record in records if record["kind"] == "eval"] == [1, 2, 3, 4, 5, 6]
+    best = max(record["top1"] for record in records if record["kind"] == "eval")
+    assert best == result.top1
+    with Image.open(tmp_path / "run" / "curves.png") as picture:
+        assert picture.size[0] > 500
+    assert any((tmp_path / "run" / "visualdl").iterdir())
+    assert len(list((tmp_path / "run" / "checkpoints").iterdir())) <= config.checkpoint.keep + 1
+    assert evaluate_split(model_of(read(result.checkpoint)), config).top1 == result.top1
+    assert read(result.last).progress["step"] == 36
+
+
+def _same_run(ours: Path, theirs: Path) -> None:
+    assert (ours / "metrics.jsonl").read_bytes() == (theirs / "metrics.jsonl").read_bytes()
+    last = sorted(path.name for path in (theirs / "checkpoints").glob("step-*"))[-1]
+    for name in ("weights.safetensors", "optimizer.safetensors", "progress.json"):
+        left, right = (run / "checkpoints" / last / name for run in (ours, theirs))
+        assert left.read_bytes() == right.read_bytes(), name
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_within_a_step_and_the_run_goes_on_exactly(
+    signal_number: signal.Signals,
+    recipe: Callable[..., RunConfig],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _train(recipe(), tmp_path / "whole")
+    count = 0
+    plain = trainer.expect_finite
+
+    def send_signal(*arguments: object) -> None:
+        nonlocal count
+        count += 1
+        if count in (8, 9):  # in the second epoch, then again at the first step after resuming
+            os.kill(os.getpid(), signal_number)
+        plain(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(trainer, "expect_finite", send_signal)
+    for step in (8, 9):
+        with pytest.raises(InterruptedRunError, match=f"{signal_number.name} after step {step}"):
+            _train(recipe(), tmp_path / "cut", resume=True)
+        assert (tmp_path / "cut" / "checkpoints" / f"step-{step:08}").is_dir()
+    _train(recipe(), tmp_path / "cut", resume=True)
+    _same_run(tmp_path / "cut", tmp_path / "whole")
+
+
+def test_resuming_with_workers_changes_nothing(recipe: Callable[..., RunConfig], tmp_path: Path) -> None:
+    _train(recipe(), tmp_path / "whole")
+    _train(recipe(data={"workers": 2}), tmp_path / "workers")
+    _same_run(tmp_path / "workers", tmp_path / "whole")
+
+
+def test_resuming_a_finished_run_changes_nothing(recipe: Callable[..., RunConfig], tmp_path: Path) -> None:
+    first = _train(recipe(), tmp_path / "run")
+    before = (tmp_path / "run" / "metrics.jsonl").read_bytes()
+    again = _train(recipe(), tmp_path / "run", resume=True)
+    assert again.images_per_second is None
+    assert (again.top1, again.checkpoint, again.last) == (first.top1, first.checkpoint, first.last)
+    assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == before
+
+
+def test_accumulated_batches_are_one_step(recipe: Callable[..., RunConfig], tmp_path: Path) -> None:
+    result = _train(recipe(train={"accumulate": 4, "epochs": 1}), tmp_path / "run")
+    assert read(result.last).progress["step"] == 2  # 6 batches: 4 and 2
+
+
+def test_init_from_starts_with_the_weights_of_a_run(recipe: Callable[..., RunConfig], tmp_path: Path) -> None:
+    first = _train(recipe(), tmp_path / "first")
+    config = recipe(init_from=str(tmp_path / "first"), optim={"lr": 1e-12}, train={"epochs": 1})
+    second = _train(config, tmp_path / "second")
+    ours, theirs = read(second.last).weights, read(first.checkpoint).weights
+    kernels = [name for name in ours if not name.endswith(("_mean", "_variance"))]
+    assert max(np.abs(ours[name] - theirs[name]).max() for name in kernels) < 1e-6
+    with pytest.raises(ConfigError, match="2 classes and 1 input channels; the recipe wants 10"):
+        wider = {"model": {"num_classes": 10}, "data": {"format": "digits", "root": None}}
+        _train(recipe(init_from=str(tmp_path / "first"), **wider), tmp_path / "third")
+
+
+def test_an_output_that_holds_a_run_is_not_overwritten(recipe: Callable[..., RunConfig], tmp_path: Path) -> None:
+    _train(recipe(train={"epochs": 1}), tmp_path)
+    files = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(RequestError, match="already holds a run; add --resume"):
+        _train(recipe(), tmp_path)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == files
+
+
+def test_another_recipe_cannot_resume_a_run(recipe: Callable[..., RunConfig], tmp_path: Path) -> None:
+    _train(recipe(train={"epochs": 1}), tmp_path)
+    with pytest.raises(ConfigError, match=r"'optim\.lr' is 0\.2 in the recipe and 0\.05 in the checkpoint"):
+        _train(recipe(train={"epochs": 1}, optim={"lr": 0.2}), tmp_path, resume=True)
+
+
+def test_nan_never_reaches_the_weights(
+    recipe: Callable[..., RunConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = trainer.cross_entropy
+    calls = 0
+
+    def poisoned(*arguments: object) -> paddle.Tensor:
+        nonlocal calls
+        calls += 1
+        loss = plain(*arguments)  # type: ignore[arg-type]
+        return loss * float("nan") if calls == 9 else loss
+
+    monkeypatch.setattr(trainer, "cross_entropy", poisoned)
+    with pytest.raises(DivergedError, match="step 8: expected a finite loss"):
+        _train(recipe(), tmp_path)
+    newest = sorted((tmp_path / "checkpoints").iterdir())[-1]
+    assert newest.name == "step-00000006"
+    assert all(np.isfinite(array).all() for array in read(newest).weights.values())
+
+
+def test_broken_images_are_named_and_skipped_up_to_the_limit(
+    recipe: Callable[..., RunConfig], stripes: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "data"
+    for source in stripes.rglob("*.png"):
+        target = root / source.relative_to(stripes)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(source.read_bytes())
+    broken = root / "train" / "vertical" / "05.png"
+    broken.write_bytes(broken.read_bytes()[:40])
+    data = {"root": str(root), "max_broken": 0.05}
+    _train(recipe(data=data), tmp_path / "run")
+    report = json.loads((tmp_path / "run" / "broken.json").read_text())
+    assert [item["name"].endswith("vertical/05.png") for item in report["broken"]] == [True]
+    _train(recipe(data=data), tmp_path / "again")
+    _same_run(tmp_path / "again", tmp_path / "run")
+    with pytest.raises(DataError, match=r"05\.png"):
+        _train(recipe(data={**data, "max_broken": 0.0}), tmp_path / "strict")

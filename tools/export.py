@@ -1,0 +1,164 @@
+"""Export a checkpoint as a bundle that is proved: python tools/export.py --checkpoint runs/digits_resnet20 --output bundle."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from runtimes import installed, open_onnxruntime, open_paddle
+
+from ppresnet import cli, files, hardware
+from ppresnet.bundle import Deploy, ParityRow
+from ppresnet.checkpoint import Checkpoint, read, resolve
+from ppresnet.config import RunConfig, from_dict, load
+from ppresnet.errors import CheckFailedError, DataError, RequestError
+
+if TYPE_CHECKING:
+    from ppresnet.export.parity import Candidate
+    from ppresnet.export.stage import Subject
+
+FORMATS = ("json", "pdmodel", "onnx")
+
+
+def main(arguments: argparse.Namespace) -> cli.Result:
+    """Stage the bundle, check it, put it into place, and return what the checks found."""
+    path = resolve(arguments.checkpoint)
+    checkpoint = read(path)
+    config = load(arguments.config, arguments.overrides) if arguments.config else from_dict(checkpoint.config, str(path), arguments.overrides)
+    cli.say(f"{path}: intact; {hardware.prepare(config.hardware.device, config.hardware.threads).describe()}")
+    formats, notes = _formats(arguments.formats)
+    if arguments.output.parent.is_dir():
+        files.remove_stale_staging(arguments.output.parent)
+    with files.staged_directory(arguments.output, replace=True) as staging:
+        deploy, report = _export(checkpoint, path, config, staging, formats, arguments.tolerance)
+    report = {**report, "notes": notes + report["notes"], "output": str(arguments.output)}
+    _show(deploy, report["notes"])
+    if failures := report["failures"]:
+        if arguments.json is not None:
+            files.atomic_write(arguments.json, json.dumps(report, indent=2) + "\n")
+        raise CheckFailedError("\n".join(failures))
+    cli.say(f"{arguments.output}: {', '.join(sorted(deploy.files))}")
+    return report
+
+
+def _formats(asked: str | None) -> tuple[tuple[str, ...], list[str]]:
+    """Return the formats to make, and a sentence for each that this installation cannot make."""
+    from ppresnet.export.onnx import can_convert
+    from ppresnet.paddle_api import has_json
+
+    cannot = {}
+    if not has_json():
+        cannot["json"] = "this Paddle writes no .json; Paddle 3.x does"
+    if not can_convert() or not installed("onnxruntime"):
+        cannot["onnx"] = "paddle2onnx, onnx and onnxruntime are not all installed"
+    if asked is None:
+        return tuple(name for name in FORMATS if name not in cannot), [f"no {name}: {why}" for name, why in cannot.items()]
+    wanted = tuple(name.strip() for name in asked.split(","))
+    if unknown := [name for name in wanted if name not in FORMATS]:
+        raise RequestError(f"--formats: unknown format '{unknown[0]}'; expected some of {','.join(FORMATS)}")
+    if "pdmodel" not in wanted:
+        raise RequestError("--formats: a bundle always has pdmodel, which every Paddle tool reads; add it")
+    if missing := [name for name in wanted if name in cannot]:
+        raise RequestError(f"--formats: no {missing[0]}: {cannot[missing[0]]}")
+    return tuple(name for name in FORMATS if name in wanted), []
+
+
+def _export(
+    checkpoint: Checkpoint, path: Path, config: RunConfig, staging: Path, formats: tuple[str, ...], tolerance: float
+) -> tuple[Deploy, dict[str, Any]]:
+    """Fill a staged folder and check it.
+
+    Raises:
+        CheckFailedError: the `.pdmodel` did not pass, without which there is no bundle.
+    """
+    import numpy as np
+
+    from ppresnet.export import golden, parity, stage
+
+    subject = stage.subject_of(checkpoint, path, config)
+    inputs, notes = {"random": golden.random_inputs(4, subject.preprocess)}, []
+    try:
+        inputs["real"] = golden.real_inputs(4, config, subject.preprocess)
+    except DataError as error:
+        notes.append(f"checked on random inputs only: {error}")
+    tensors = np.concatenate([inputs["real"][:3], inputs["random"][:1]]) if "real" in inputs else inputs["random"]
+    cli.say(f"writing {', '.join(formats)}")
+    stage.write_files(subject, staging, formats, tensors)
+    cli.say("comparing every format with the network")
+    rows = parity.check_parity(subject.logits, _candidates(staging, formats), inputs, tolerance)  # type: ignore[arg-type]
+    failures = [_sentence(row) for row in rows if row.status != "ok"]
+    failed = parity.failed_formats(rows)
+    if "pdmodel" in failed:
+        raise CheckFailedError("no bundle was made:\n" + "\n".join(failures))
+    for format in failed:
+        stage.drop_format(staging, format)
+    audit = _audit(subject, staging)
+    deploy = stage.write_deploy(subject, staging, rows, audit.rows)
+    if not audit.complete:
+        failures.append("fusion: a site is neither fused nor explained, or oneDNN left one out; the table shows which")
+    found = deploy.model_dump(mode="json")
+    return deploy, {**{key: found[key] for key in ("parity", "fusion", "files")}, "notes": notes, "failures": failures}
+
+
+def _candidates(directory: Path, formats: tuple[str, ...]) -> list[Candidate]:
+    from ppresnet.export.parity import Candidate
+    from ppresnet.paddle_api import has_onednn
+
+    backends = ("native", "onednn") if has_onednn() else ("native",)
+    found = [
+        Candidate(format, f"paddle {backend}", partial(open_paddle, directory, backend, "fp32", format))
+        for format in formats
+        if format != "onnx"
+        for backend in backends
+    ]
+    if "onnx" in formats:
+        found.append(Candidate("onnx", "onnxruntime", partial(open_onnxruntime, directory)))
+    return found
+
+
+def _audit(subject: Subject, staging: Path) -> Any:
+    from deploy.inference.audit import audit
+
+    size = subject.preprocess.input_size
+    cli.say("counting the operators that really run")
+    return audit(staging, subject.sites, (1, subject.preprocess.in_channels, size, size))
+
+
+def _sentence(row: ParityRow) -> str:
+    return f"parity: {row.format} under {row.runtime}, {row.data} batch of {row.batch}: {row.status}"
+
+
+def _show(deploy: Deploy, notes: list[str]) -> None:
+    console = Console()
+    table = Table("format", "runtime", "inputs", "batch", "relative difference", "status", title=f"{deploy.name}: parity with the network")
+    for row in deploy.parity:
+        shown = "-" if row.rel_diff is None else f"{row.rel_diff:.1e}"
+        table.add_row(row.format, row.runtime, row.data, str(row.batch), shown, row.status)
+    console.print(table)
+    table = Table("format", "backend", "basis", "sites", "fused", "unfused, with the reason", title="fusion: what really ran")
+    for found in deploy.fusion:
+        reasons = sorted({site.reason for site in found.unfused})
+        table.add_row(found.format, found.backend, found.basis, str(found.sites), str(found.fused), "; ".join(reasons) or "none")
+    console.print(table)
+    for note in notes:
+        console.print(f"note: {note}")
+
+
+def parse(argv: list[str] | None = None) -> argparse.Namespace:
+    """Return the parsed command line."""
+    parser = cli.parser("Export a checkpoint as a bundle, every format of it compared with the network.", recipe=False)
+    parser.add_argument("--checkpoint", type=Path, required=True, metavar="P", help="a step folder or a run folder")
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="the bundle; an older one there is replaced")
+    parser.add_argument("--tolerance", type=float, default=1e-4, metavar="X", help="largest relative difference (default 1e-4)")
+    parser.add_argument("--formats", metavar="A,B", help="of json,pdmodel,onnx (default: all that can be made here)")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(cli.run(main, parse()))
