@@ -32,10 +32,12 @@ def _left_over(graph: Graph, conv: Op, site: Site) -> tuple[list[str], str]:
     """Follow a convolution to the end of its pattern; return what runs by itself on the way, and what stopped the walk."""
     wanted = ["residual"] * ("residual" in site.pattern and conv.residual is None)
     act = op_name(site.act) if site.act else None
+    # A projection may take the addition and the activation of its block; then the branch feeds it as the residual.
+    takes_sum = conv.residual is not None and "residual" not in site.pattern
     if act and conv.act is None:
         wanted.append(act)
-    elif conv.act != act:
-        return [], f"expected {act} in the convolution, found {conv.act}"
+    elif conv.act != act and not takes_sum:
+        return [], f"expected {act or 'no activation'} in the convolution, found {conv.act}"
     left: list[str] = []
     value = conv.outputs[0]
     while True:

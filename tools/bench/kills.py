@@ -24,7 +24,6 @@ from ppresnet.errors import CheckFailedError
 ROOT = Path(__file__).resolve().parents[2]
 COMPARED = ("weights.safetensors", "optimizer.safetensors", "progress.json", "spec.json")
 SETTINGS = (
-    "train.epochs=12",
     "train.batch_size=32",
     "model.dropout=0.1",
     "model.drop_path=0.1",
@@ -44,9 +43,10 @@ class Tally:
     refused: list[str] = field(default_factory=list)
 
 
-def command(output: Path, workers: int) -> list[str]:
-    """Return the command line that trains or resumes the run."""
-    overrides = [part for setting in (*SETTINGS, f"data.workers={workers}") for part in ("-o", setting)]
+def command(output: Path, workers: int, kills: int) -> list[str]:
+    """Return the command line that trains or resumes the run, which is longer the more kills it has to last for."""
+    settings = (*SETTINGS, f"data.workers={workers}", f"train.epochs={12 + kills // 5}")
+    overrides = [part for setting in settings for part in ("-o", setting)]
     recipe = ROOT / "configs" / "digits" / "resnet20.yaml"
     return [
         sys.executable,
@@ -60,14 +60,14 @@ def command(output: Path, workers: int) -> list[str]:
     ]
 
 
-def train(output: Path, workers: int) -> None:
+def train(output: Path, workers: int, kills: int) -> None:
     """Train to the end.
 
     Raises:
         CheckFailedError: the command did not succeed.
     """
     done = subprocess.run(  # noqa: S603
-        command(output, workers), env=environment(), capture_output=True, text=True, check=False
+        command(output, workers, kills), env=environment(), capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
         raise CheckFailedError(f"training ended with exit code {done.returncode}:\n{done.stderr[-2000:]}")
@@ -81,13 +81,13 @@ def kill_often(output: Path, workers: int, kills: int, seed: int) -> Tally:
         aim_at_save = tally.inside_save <= tally.kills - tally.inside_save
         with tempfile.TemporaryFile() as log:
             process = subprocess.Popen(  # noqa: S603
-                command(output, workers), env=environment(), stderr=log, stdout=log
+                command(output, workers, kills), env=environment(), stderr=log, stdout=log
             )
             if aim_at_save:
                 _wait_for_save(process, output / "checkpoints", saves=rng.randint(1, 4))
                 time.sleep(rng.uniform(0.0, 0.004))
             else:
-                _wait(process, rng.uniform(0.0, 6.0))
+                _wait(process, rng.uniform(0.0, 4.0))
             process.send_signal(signal.SIGKILL)
             code = process.wait()
             if code not in (-signal.SIGKILL, 0):
@@ -136,10 +136,10 @@ def main(arguments: argparse.Namespace) -> cli.Result:
     """Run both trainings and compare them."""
     with tempfile.TemporaryDirectory() as scratch:
         reference, killed = Path(scratch) / "reference", Path(scratch) / "killed"
-        train(reference, workers=0)
+        train(reference, 0, arguments.kills)
         started = time.monotonic()
         tally = kill_often(killed, arguments.workers, arguments.kills, arguments.seed)
-        train(killed, arguments.workers)
+        train(killed, arguments.workers, arguments.kills)
         wrong = differences(killed, reference)
         seconds = time.monotonic() - started
     print(f"{tally.kills} kills, {tally.inside_save} inside a save, {arguments.workers} workers, {seconds:.0f} s")
