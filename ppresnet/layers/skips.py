@@ -55,11 +55,14 @@ class ZeroPadSkip(nn.Layer):
             )
         self.stride = stride
         before = (out_channels - in_channels) // 2
-        self.pad = [0, 0, before, out_channels - in_channels - before, 0, 0, 0, 0]
+        self.pad = [0, 0, 0, 0, before, out_channels - in_channels - before]
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
         """Return float32 [batch, out_channels, ceil(height / stride), ceil(width / stride)]."""
-        return F.pad(x_NCHW[:, :, :: self.stride, :: self.stride], self.pad)
+        x_N1CHW = x_NCHW[:, :, :: self.stride, :: self.stride].unsqueeze(1)
+        # Channels are padded as the depth of a volume: that is the operator pad3d. The operator pad, which takes all
+        # axes at once, corrupts the heap when oneDNN runs it (Paddle 3.3.1).
+        return F.pad(x_N1CHW, self.pad, data_format="NCDHW").squeeze(1)
 
 
 def _shapes(in_channels: int, out_channels: int, stride: int) -> str:

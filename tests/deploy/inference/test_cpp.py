@@ -1,19 +1,23 @@
 import hashlib
+import importlib.util
 import io
 import json
 import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import zipfile
 from pathlib import Path
 
 import numpy as np
+import paddle
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
 import deploy.inference
+from ppresnet import paddle_api
 from ppresnet.bundle import DEPLOY, GOLDEN, LABELS, MANIFEST, PARAMS, PDMODEL, Deploy, Port, Source, list_files
 from ppresnet.export.golden import write_golden
 from ppresnet.files import write_manifest
@@ -33,7 +37,9 @@ def run(*command: object) -> "subprocess.CompletedProcess[str]":
 def build(folder: Path, *options: str) -> Path:
     missing = [tool for tool in ("cmake", "c++") if shutil.which(tool) is None]
     if missing:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"the C++ sample is not tested: no {' and no '.join(missing)}")
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(
+            f"the C++ sample is not tested: no {' and no '.join(missing)}"
+        )
     for command in (["cmake", "-S", SAMPLE, "-B", folder, *options], ["cmake", "--build", folder, "-j2"]):
         done = run(*command)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -98,7 +104,9 @@ def assert_same(check: Path, folder: Path, preprocess: Preprocess, images: list[
         assert tensor.tobytes() == expected.tobytes(), path.name
 
 
-@pytest.mark.parametrize("preprocess", [GREY, COLOUR, GREY.model_copy(update={"input_size": 37}), COLOUR.model_copy(update={"resize": None})])
+@pytest.mark.parametrize(
+    "preprocess", [GREY, COLOUR, GREY.model_copy(update={"input_size": 37}), COLOUR.model_copy(update={"resize": None})]
+)
 @pytest.mark.parametrize("channels", [1, 3])
 def test_random_images_are_preprocessed_byte_for_byte(
     check: Path, tmp_path: Path, preprocess: Preprocess, channels: int
@@ -166,11 +174,23 @@ def test_truncated_images_are_refused(check: Path, tmp_path: Path, kind: str, cu
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"P6", b"P6 -1 4 255 ", b"P6 4 4 65535 ", b"P6 99999 99999 255 ", b"P6 2 1 255\n12345", b"P3 1 1 255 1 1 1", b"GIF89a"]
+    "data",
+    [
+        b"",
+        b"P6",
+        b"P6 -1 4 255 ",
+        b"P6 4 4 65535 ",
+        b"P6 99999 99999 255 ",
+        b"P6 2 1 255\n12345",
+        b"P3 1 1 255 1 1 1",
+        b"GIF89a",
+    ],
 )
 def test_damaged_ppm_is_refused(check: Path, tmp_path: Path, data: bytes) -> None:
     (tmp_path / "image").write_bytes(data)
-    assert run(check, bundle(tmp_path / "bundle", GREY), "--tensors", tmp_path / "out", tmp_path / "image").returncode == 2
+    assert (
+        run(check, bundle(tmp_path / "bundle", GREY), "--tensors", tmp_path / "out", tmp_path / "image").returncode == 2
+    )
 
 
 def test_ppm_header_may_hold_comments(check: Path, tmp_path: Path) -> None:
@@ -180,11 +200,15 @@ def test_ppm_header_may_hold_comments(check: Path, tmp_path: Path) -> None:
 
 def test_sha256_is_that_of_hashlib(check: Path, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    contents = {str(size): rng.bytes(size) for size in [*range(55, 66), 0, 1, 119, 120, 127, 128, 129, 1 << 20, 3_000_001]}
+    contents = {
+        str(size): rng.bytes(size) for size in [*range(55, 66), 0, 1, 119, 120, 127, 128, 129, 1 << 20, 3_000_001]
+    }
     for name, data in contents.items():
         (tmp_path / name).write_bytes(data)
     done = run(check, "--sha256", *(tmp_path / name for name in contents))
-    assert [line.split()[0] for line in done.stdout.splitlines()] == [hashlib.sha256(data).hexdigest() for data in contents.values()]
+    assert [line.split()[0] for line in done.stdout.splitlines()] == [
+        hashlib.sha256(data).hexdigest() for data in contents.values()
+    ]
 
 
 def savez(path: Path, inputs: NDArray[np.float32], outputs: NDArray[np.float32]) -> None:
@@ -219,7 +243,9 @@ INPUTS, OUTPUTS = np.ones((2, 1, 8, 8), np.float32), np.ones((2, 3), np.float32)
         golden_bytes(inputs=INPUTS, outputs=OUTPUTS)[:-30],
         golden_bytes(True, inputs=INPUTS, outputs=OUTPUTS),
         golden_bytes(inputs=INPUTS.astype(np.float64), outputs=OUTPUTS),
-        golden_bytes(inputs=np.asfortranarray(np.ones((2, 1, 8, 8), np.float32)[:, :, :, :]), outputs=np.asfortranarray(OUTPUTS)),
+        golden_bytes(
+            inputs=np.asfortranarray(np.ones((2, 1, 8, 8), np.float32)[:, :, :, :]), outputs=np.asfortranarray(OUTPUTS)
+        ),
         golden_bytes(inputs=INPUTS, outputs=OUTPUTS, more=OUTPUTS),
         golden_bytes(inputs=INPUTS),
         golden_bytes(inputs=INPUTS[:1], outputs=OUTPUTS),
@@ -293,7 +319,20 @@ def test_deploy_json_that_does_not_agree_is_refused(
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[" * 100, "{} {}", '{"a": 1, "a": 2}', "{'a': 1}", '{"a": 01}', '{"a": NaN}', '{"a": "\\ud800"}', '{"a": "\t"}', '{"a": 1,}']
+    "text",
+    [
+        "",
+        "{",
+        "[" * 100,
+        "{} {}",
+        '{"a": 1, "a": 2}',
+        "{'a': 1}",
+        '{"a": 01}',
+        '{"a": NaN}',
+        '{"a": "\\ud800"}',
+        '{"a": "\t"}',
+        '{"a": 1,}',
+    ],
 )
 def test_text_that_is_not_json_is_refused(check: Path, tmp_path: Path, text: str) -> None:
     folder = bundle(tmp_path / "bundle", GREY)
@@ -318,4 +357,93 @@ def test_wrong_requests(check: Path, tmp_path: Path) -> None:
 
 def test_without_paddle_main_is_compiled_against_the_declarations(built: Path) -> None:
     assert list((built / "CMakeFiles" / "classify_syntax.dir").glob("main.cpp.*"))
-    assert not (built / "classify").exists()
+
+
+@pytest.fixture(scope="module")
+def classify(built: Path) -> Path:
+    """The sample linked with the library of the installed wheel."""
+    paddle = importlib.util.find_spec("paddle")
+    python = Path(sysconfig.get_config_var("LIBDIR") or "", sysconfig.get_config_var("LDLIBRARY") or "")
+    if paddle is None or not paddle.origin:
+        pytest.skip("Paddle is not installed: classify is not linked and not run")
+    if python.suffix != ".so" or not python.is_file():
+        pytest.skip("this Python has no shared libpython, which the wheel needs: classify is not linked and not run")
+    if not paddle_api.has_json():
+        pytest.skip("our declarations are those of Paddle 3: classify is not linked and not run")
+    build(built, f"-DPADDLE_WHEEL_DIR={Path(paddle.origin).parent}", f"-DPYTHON_LIBRARY={python}")
+    return built / "classify"
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, "paddle.nn.Layer"]:
+    """A bundle of a real network, and the network."""
+    folder = tmp_path_factory.mktemp("network")
+    paddle.seed(3)
+    layers = [paddle.nn.Conv2D(3, 8, 3), paddle.nn.BatchNorm2D(8), paddle.nn.ReLU()]
+    net = paddle.nn.Sequential(*layers, paddle.nn.AdaptiveAvgPool2D(1), paddle.nn.Flatten(), paddle.nn.Linear(8, 3))
+    net.eval()
+    for format in ("json", "pdmodel"):
+        spec = paddle.static.InputSpec([-1, 3, 32, 32], "float32")
+        paddle_api.save_program(net, folder / "inference", [spec], format)
+    (folder / LABELS).write_text("\n".join(LABELLED) + "\n", encoding="utf-8")
+    inputs = np.random.default_rng(2).standard_normal((3, 3, 32, 32), np.float32)
+    write_golden(folder / GOLDEN, inputs, net(paddle.to_tensor(inputs)).numpy())
+    return seal(folder, COLOUR), net
+
+
+@pytest.mark.parametrize("backend", ["onednn", "native"])
+@pytest.mark.parametrize("format", ["pdmodel", "json"])
+def test_classify_agrees_with_dygraph(
+    classify: Path, network: "tuple[Path, paddle.nn.Layer]", tmp_path: Path, backend: str, format: str
+) -> None:
+    folder, net = network
+    images = [tmp_path / "a.ppm", tmp_path / "b.ppm"]
+    for number, path in enumerate(images):
+        picture(number).save(path)
+    done = run(classify, folder, *images, "--backend", backend, "--format", format, "--top", 3)
+    assert done.returncode == 0, done.stderr
+    assert "batch 3" in done.stderr
+    assert "batch 1" in done.stderr
+    rows = [line.split("\t") for line in done.stdout.splitlines()]
+    assert [row[0] for row in rows] == [str(path) for path in images for _ in range(3)]
+    for path in images:
+        tensor = paddle.to_tensor(COLOUR(decode(path.read_bytes(), 3))[None])
+        scores = paddle.nn.functional.softmax(net(tensor)).numpy()[0]
+        found = [(row[1], float(row[2])) for row in rows if row[0] == str(path)]
+        order = np.argsort(-scores)
+        assert [label for label, _ in found] == [LABELLED[k] for k in order]
+        np.testing.assert_allclose([score for _, score in found], scores[order], atol=1e-5)
+
+
+def test_classify_ends_with_3_when_golden_tensors_are_not_reproduced(
+    classify: Path, network: "tuple[Path, paddle.nn.Layer]", tmp_path: Path
+) -> None:
+    folder = tmp_path / "bundle"
+    shutil.copytree(network[0], folder)
+    with np.load(folder / GOLDEN) as golden:
+        inputs, outputs = golden["inputs"], golden["outputs"]
+    for wrong in (outputs * np.float32(1.001), np.full_like(outputs, np.nan), np.zeros_like(outputs)):
+        write_golden(folder / GOLDEN, inputs, wrong)
+        done = run(classify, seal(folder, COLOUR))
+        assert done.returncode == 3, done.stderr
+        assert "golden tensors" in done.stderr
+    write_golden(folder / GOLDEN, inputs, outputs * np.float32(1.001))
+    assert run(classify, seal(folder, COLOUR), "--limit", "0.01").returncode == 0
+
+
+def test_classify_refuses_wrong_requests(
+    classify: Path, network: "tuple[Path, paddle.nn.Layer]", tmp_path: Path
+) -> None:
+    folder = tmp_path / "bundle"
+    shutil.copytree(network[0], folder)
+    for options in (["--format", "nb"], ["--threads", "0"], ["--top", "2x"], ["--limit"], ["--what", "1"]):
+        assert run(classify, folder, *options).returncode == 2
+    assert run(classify, folder, tmp_path / "none.ppm").returncode == 2
+    (folder / PARAMS).write_bytes(bytes(reversed((folder / PARAMS).read_bytes())))
+    done = run(classify, folder)
+    assert done.returncode == 2
+    assert PARAMS in done.stderr
+    (folder / "inference.json").unlink()
+    done = run(classify, seal(folder, COLOUR), "--format", "json")
+    assert done.returncode == 2
+    assert "no inference.json" in done.stderr
