@@ -50,6 +50,18 @@ def save_program(layer: nn.Layer, prefix: Path, inputs: Sequence[Any], format: F
         paddle.jit.save(layer, str(prefix), input_spec=list(inputs))
 
 
+def gelu(x: paddle.Tensor) -> paddle.Tensor:
+    """Return x * Phi(x) (Hendrycks and Gimpel 2016, arXiv:1606.08415); `F.gelu` of 3.3.1 cannot be traced for a `.pdmodel`."""
+    if paddle.in_dynamic_mode() or (has_json() and paddle.framework.in_pir_mode()):
+        return paddle.nn.functional.gelu(x)
+    from paddle.base.layer_helper import LayerHelper
+
+    helper = LayerHelper("gelu")
+    out = helper.create_variable_for_type_inference(x.dtype)
+    helper.append_op(type="gelu", inputs={"X": x}, outputs={"Out": out}, attrs={"approximate": False})
+    return out
+
+
 def set_onednn(config: Any, enabled: bool, bfloat16: bool = False, shapes: int = 10) -> None:
     """Turn oneDNN on or off in a fresh `paddle.inference.Config`, explicitly: the default differs between versions.
 

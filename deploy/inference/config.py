@@ -29,6 +29,7 @@ PRECISIONS = {
 }
 # The new passes do not run by themselves on the native CPU: without these a `.json` keeps every BatchNorm.
 NATIVE_PASSES = ("conv2d_bn_fuse_pass", "matmul_add_act_fuse_pass")
+JSON_ACTIVATION_PASS = "conv_activation_onednn_fuse_pass"
 NOT_RUN = ("gpu", "tensorrt", "openvino")
 GPU_POOL_MB = 256
 TENSORRT_WORKSPACE = 1 << 30
@@ -83,6 +84,8 @@ def build_config(directory: Path, runtime: Runtime, *, memory_optim: bool = True
     if runtime.threads is not None:
         config.set_cpu_math_library_num_threads(runtime.threads)
     _backend(config, runtime, format)
+    if runtime.backend == "onednn":
+        _avoid_crashes(config, directory, format)
     return config
 
 
@@ -169,6 +172,18 @@ def _backend(config: Any, runtime: Runtime, format: Format) -> None:
         config.enable_openvino_engine(inference.PrecisionType.Float32)
     if runtime.backend == "native" and format == "json":
         config.enable_custom_passes(list(NATIVE_PASSES))
+
+
+def _avoid_crashes(config: Any, directory: Path, format: Format) -> None:
+    program = (directory / (JSON if format == "json" else PDMODEL)).read_bytes()
+    if (b'.pad"' if format == "json" else b"\x1a\x03pad") in program:
+        raise RequestError(
+            f"{directory}: oneDNN's kernel for the operator 'pad' corrupts memory (Paddle 2.6.2 and 3.3.1); "
+            "use native, or pad channels with pad3d and export again"
+        )
+    # The pass reads the slope, a double, as a float, and crashes (3.3.1); the two passes of a .pdmodel are sound.
+    if format == "json" and b".leaky_relu" in program:
+        config.delete_pass(JSON_ACTIVATION_PASS)
 
 
 def _gpu(config: Any, runtime: Runtime) -> None:

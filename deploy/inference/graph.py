@@ -20,7 +20,10 @@ from ppresnet.errors import CheckFailedError
 NAMES = {
     "elementwise_add": "add",
     "fused_elementwise_add": "add",
+
     "silu": "swish",
+    "gelu_erf": "gelu",
+    "gelu_tanh": "gelu",
     "depthwise_conv2d": "conv2d",
     "conv2d_fusion": "fused_conv2d_add_act",
 }
@@ -66,6 +69,11 @@ class Graph:
                 reached.update(op.outputs)
                 live.append(op)
         return tuple(op for op in live if op.type not in ("feed", "data", "fetch"))
+
+    def depends(self, value: str, on: str) -> bool:
+        """Return whether a value is computed from another."""
+        op = self.producer.get(value)
+        return value == on or op is not None and any(self.depends(each, on) for each in op.inputs)
 
     def users(self, value: str) -> list[Op]:
         """Return the live operators that take a value."""

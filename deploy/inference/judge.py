@@ -1,14 +1,26 @@
 """Is a promised site fused? Pure: an optimised graph and a site in, the reason why not out."""
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 
 from deploy.inference.graph import Graph, Op, op_name
 from ppresnet.bundle import Site
 
-NATIVE = "native CPU kernels fuse nothing but BatchNorm; {left} by itself"
-ONEDNN = "{left} by itself: Paddle's oneDNN passes did not take it into the convolution"
-GPU = "{left} by itself: the GPU passes did not take it into the convolution"
-REASONS: Mapping[str, str] = {"native": NATIVE, "onednn": ONEDNN, "gpu": GPU}
+
+@dataclass(frozen=True)
+class Walk:
+    """What came after a convolution, up to the end of its pattern.
+
+    Attributes:
+        conv: the convolution.
+        left: parts of the pattern that run by themselves: `batch_norm`, `bias`, `addition` or an activation.
+        problem: what was found where a part of the pattern was expected; empty if all were found.
+        addition: the operator that adds the residual by itself, if one does, and the value of the convolution it takes.
+    """
+
+    conv: Op
+    left: tuple[str, ...]
+    problem: str = ""
+    addition: tuple[Op, str] | None = None
 
 
 def unfused_reason(graph: Graph, site: Site, backend: str) -> str:
@@ -22,54 +34,69 @@ def unfused_reason(graph: Graph, site: Site, backend: str) -> str:
     matches = [op for op in graph.live if op.filter is not None and site.parameter in graph.sources(op.filter)]
     if len(matches) != 1:
         return f"expected one operator with the filter {site.parameter}, found {len(matches)}"
-    left, problem = _left_over(graph, matches[0], site)
-    if problem:
-        return problem
-    return REASONS[backend].format(left=_runs(left)) if left else ""
+    walk = _walk(graph, matches[0], site)
+    if walk.problem:
+        return walk.problem
+    if not walk.left:
+        return ""
+    names = " and ".join(dict.fromkeys(walk.left))
+    return f"{names} by {'itself' if len(set(walk.left)) == 1 else 'themselves'}: {_cause(graph, site, walk, backend)}"
 
 
-def _left_over(graph: Graph, conv: Op, site: Site) -> tuple[list[str], str]:
-    """Follow a convolution to the end of its pattern; return what runs by itself on the way, and what stopped the walk."""
-    wanted = ["residual"] * ("residual" in site.pattern and conv.residual is None)
+def _cause(graph: Graph, site: Site, walk: Walk, backend: str) -> str:
+    act = op_name(site.act) if site.act else None
+    if backend == "native":
+        return "Paddle's native CPU kernels take in BatchNorm and nothing else"
+    if backend == "gpu" and act not in (None, "relu"):
+        return "the GPU passes take in relu only, and an addition only together with it"
+    if walk.addition is not None:
+        addition, value = walk.addition
+        others = [each for each in addition.inputs if each != value]
+        if backend == "gpu" and addition.inputs[0] == value:
+            return "the GPU passes want the convolution as the second input; write `identity + out`"
+        if backend == "onednn" and not any(graph.depends(value, on=each) for each in others):
+            return "the oneDNN pass for .pdmodel wants a residual that the convolution depends on; a padded skip is not"
+    if act == "leaky_relu" and backend == "onednn":
+        return "the pass for .json crashes on leaky_relu (Paddle 3.3.1) and is off; .pdmodel fuses it"
+    return f"the {backend} passes did not take it in; this is not a known limit"
+
+
+def _walk(graph: Graph, conv: Op, site: Site) -> Walk:
     act = op_name(site.act) if site.act else None
     # A projection may take the addition and the activation of its block; then the branch feeds it as the residual.
     takes_sum = conv.residual is not None and "residual" not in site.pattern
-    if act and conv.act is None:
-        wanted.append(act)
-    elif conv.act != act and not takes_sum:
-        return [], f"expected {act or 'no activation'} in the convolution, found {conv.act}"
+    if conv.act not in (None, act) and not takes_sum:
+        return Walk(conv, (), f"expected {act or 'no activation'} in the convolution, found {conv.act}")
+    wanted = ["addition"] * ("residual" in site.pattern and conv.residual is None)
+    wanted += [act] if act and conv.act is None else []
     left: list[str] = []
+    addition = None
     value = conv.outputs[0]
     while True:
         users = graph.users(value)
-        step = _absorbs(graph, users[0], value) if len(users) == 1 else ""
-        if step in ("batch_norm", "bias"):
-            left.append(step)
-        elif step in wanted:
-            del wanted[: wanted.index(step) + 1]
-            if users[0].filter is None:
-                left.append("addition" if step == "residual" else step)
-        else:
+        part = _part(graph, users[0], value) if len(users) == 1 else ""
+        if part not in ("batch_norm", "bias", *wanted):
             break
-        if users[0].act in wanted:
-            wanted.remove(users[0].act)
-        value = users[0].outputs[0]
-    if wanted:
-        found = ", ".join(op.type for op in users) or "the output"
-        return left, f"expected {wanted[0]} after {conv.outputs[0]}, found {found}"
-    return left, ""
+        user = users[0]
+        if part in wanted:
+            wanted.remove(part)
+        if user.filter is None:
+            left.append(part)
+        if part == "addition" and user.filter is None:
+            addition = user, value
+        if user.act in wanted:
+            wanted.remove(user.act)
+        value = user.outputs[0]
+    found = ", ".join(user.type for user in users) or "the output"
+    problem = f"expected {wanted[0]} after {conv.type} '{site.parameter}', found {found}" if wanted else ""
+    return Walk(conv, tuple(left), problem, addition)
 
 
-def _absorbs(graph: Graph, user: Op, value: str) -> str:
+def _part(graph: Graph, user: Op, value: str) -> str:
     """Return which part of a pattern an operator is for the value it takes."""
     if user.filter is not None:
-        return "residual" if user.residual == value else ""
+        return "addition" if user.residual == value else ""
     if user.type == "add":
-        other = [each for each in user.inputs if each != value]
-        return "bias" if other and all(graph.is_constant(each) for each in other) else "residual"
+        others = [each for each in user.inputs if each != value]
+        return "bias" if others and all(graph.is_constant(each) for each in others) else "addition"
     return user.type
-
-
-def _runs(left: list[str]) -> str:
-    names = list(dict.fromkeys(left))
-    return " and ".join(names) + (" run" if len(names) > 1 else " runs")

@@ -20,18 +20,17 @@ Split = Literal["train", "val"]
 
 
 class Source(Protocol):
-    """Labelled images by index; it pickles small, and every process opens its own files.
-
-    Attributes:
-        classes: class names; a label is an index into them.
-        labels: int64 [images].
-    """
+    """Labelled images by index; it pickles small, and every process opens its own files."""
 
     @property
-    def classes(self) -> tuple[str, ...]: ...  # noqa: D102
+    def classes(self) -> tuple[str, ...]:
+        """Class names; a label is an index into them."""
+        ...
 
     @property
-    def labels(self) -> NDArray[np.int64]: ...  # noqa: D102
+    def labels(self) -> NDArray[np.int64]:
+        """The label of each image: int64 [images]."""
+        ...
 
     def __len__(self) -> int: ...
 

@@ -38,7 +38,7 @@ def children() -> list[psutil.Process]:
     return [child for child in psutil.Process().children() if "ppresnet.data.worker" in child.cmdline()]
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"
@@ -53,7 +53,7 @@ def no_hang() -> Iterator[None]:
         raise TimeoutError("the loader hangs")
 
     before = signal.signal(signal.SIGALRM, stop)
-    signal.alarm(60)
+    signal.alarm(180)
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, before)

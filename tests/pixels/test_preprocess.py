@@ -81,6 +81,15 @@ def test_normalise_is_the_float64_formula() -> None:
     assert np.array_equal(result, exact.transpose(0, 3, 1, 2).astype(np.float32))
 
 
+@pytest.mark.parametrize(("batch", "size"), [(70, 32), (3, 224), (2, 300), (0, 8)])
+def test_batches_of_any_size_are_the_images_one_by_one(batch: int, size: int) -> None:
+    preprocess = Preprocess(input_size=size, in_channels=3, **IMAGENET)
+    images = RNG.integers(0, 256, (batch, size, size, 3), dtype=np.uint8)
+    result = preprocess.normalise(images)
+    assert result.shape == (batch, 3, size, size)
+    assert all(np.array_equal(one, preprocess(image)) for one, image in zip(result, images, strict=True))
+
+
 def test_table_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="read-only"):
         normalise_table((0.5,), (0.5,))[0, 0] = 1

@@ -19,7 +19,11 @@ def test_evaluation_agrees_with_the_run(tool: Tool, digits_run: Path, tmp_path: 
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "eval.json").read_text())
     trained = json.loads((digits_run / "result.json").read_text())
-    assert (found["top1"], found["loss"], found["checkpoint"]) == (trained["top1"], trained["loss"], trained["checkpoint"])
+    assert (found["top1"], found["loss"], found["checkpoint"]) == (
+        trained["top1"],
+        trained["loss"],
+        trained["checkpoint"],
+    )
     assert np.sum(found["confusion"]) == found["images"] == sum(row["images"] for row in found["per_class"])
     assert np.trace(found["confusion"]) == pytest.approx(found["images"] * found["top1"] / 100)
     assert found["top1"] <= found["top5"] <= 100
@@ -46,7 +50,9 @@ def test_pictures_are_classified(tool: Tool, digits_run: Path, tmp_path: Path) -
     assert [Path(row["file"]).name[:2] for row in found["results"]] == [f"{index:02}" for index in range(12)]
     right = sum(Path(row["file"]).stem[3:] == row["labels"][0] for row in found["results"])
     assert right >= 8
-    assert all(len(row["labels"]) == 3 and row["scores"] == sorted(row["scores"], reverse=True) for row in found["results"])
+    assert all(
+        len(row["labels"]) == 3 and row["scores"] == sorted(row["scores"], reverse=True) for row in found["results"]
+    )
     assert [Path(item["file"]).name for item in found["broken"]] == ["99-broken.png"]
     assert "99-broken.png" in done.stderr
 

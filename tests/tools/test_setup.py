@@ -18,6 +18,7 @@ FILES = (
     "requirements-paddle26.lock",
     "requirements-lite.lock",
     "tools/setup.sh",
+    "tools/test.sh",
 )
 # Writes its calls down; makes real environments without packages; "installs" an empty paddle.
 FAKE_UV = """#!/bin/sh
@@ -34,7 +35,10 @@ case "$1 $2" in
     site=$("$python" -c 'import site; print(site.getsitepackages()[0])')
     case "$*" in
     *--editable*) pwd >"$site/project.pth" ;;
-    *) /bin/sleep 0.3; echo >"$site/paddle.py" ;;
+    *)
+        /bin/sleep 0.3
+        echo >"$site/paddle.py"
+        echo 'import sys; print(sys.prefix.rpartition("/")[2], *sys.argv[1:])' >"$site/pytest.py" ;;
     esac ;;
 esac
 """
@@ -76,6 +80,13 @@ class Tree:
             text=True,
             start_new_session=True,
         )
+
+    def test(self, *arguments: str) -> str:
+        """Return what tools/test.sh printed to stdout."""
+        command = ["bash", "tools/test.sh", *arguments]
+        done = subprocess.run(command, cwd=self.root, env=self.environment({}), capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     def setup(self, *arguments: str, **environment: str) -> tuple[int, str]:
         """Return the exit code and what was said."""
@@ -171,6 +182,20 @@ def test_the_other_paddle_has_its_own_environment(tree: Tree) -> None:
     assert tree.setup("--paddle", "2.6")[0] == 0
     assert not tree.root.joinpath(".venv").exists()
     assert "requirements-paddle26.lock" in tree.fake.joinpath("calls").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], ".venv"),
+        (["--slow", "-k", "a b"], ".venv --slow -k a b"),
+        (["--paddle", "2.6", "-x"], ".venv-paddle26 -x"),
+        (["--paddle=2.6"], ".venv-paddle26"),
+        (["-x", "--paddle=3.3"], ".venv -x"),
+    ],
+)
+def test_the_tests_run_in_the_environment_asked_for(tree: Tree, arguments: list[str], expected: str) -> None:
+    assert tree.test(*arguments).strip() == expected
 
 
 @pytest.mark.parametrize(

@@ -359,6 +359,16 @@ def test_without_paddle_main_is_compiled_against_the_declarations(built: Path) -
     assert list((built / "CMakeFiles" / "classify_syntax.dir").glob("main.cpp.*"))
 
 
+def test_main_compiles_with_the_names_of_paddle_26(built: Path, tmp_path: Path) -> None:
+    declared = (SAMPLE / "paddle_inference_api_declarations.hpp").read_text()
+    kept = [line for line in declared.splitlines() if "EnableNewIR" not in line and "EnableCustomPasses" not in line]
+    old = "\n".join(kept).replace("SetOnednn", "SetMkldnn").replace("ONEDNN", "MKLDNN")
+    (tmp_path / "paddle_inference_api.h").write_text(old)
+    options = ["-std=c++17", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-DPPRESNET_PADDLE_HEADERS"]
+    done = run("c++", *options, "-isystem", tmp_path, SAMPLE / "main.cpp")
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.fixture(scope="module")
 def classify(built: Path) -> Path:
     """The sample linked with the library of the installed wheel."""
