@@ -86,10 +86,11 @@ class ParityRow(_Frozen):
 
 
 class UnfusedSite(_Frozen):
-    """A promised site that did not fuse, and why."""
+    """A promised site that did not fuse, and why; `explained` unless the audit does not know."""
 
     site: str
     reason: str
+    explained: bool = True
 
 
 class FusionRow(_Frozen):

@@ -3,6 +3,9 @@
 Exit codes: 1 the work failed, 2 the request is wrong, 3 a check did not hold.
 """
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class PpresnetError(Exception):
     """Base of every error that is the user's business; its message says expected, found and remedy."""
@@ -60,3 +63,9 @@ class CheckFailedError(PpresnetError):
     """A check did not hold: parity, fusion or an accuracy floor."""
 
     exit_code = 3
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return `; did you mean 'x'?` for the known name closest to `name`, or nothing when none is close."""
+    close = get_close_matches(name, list(known), n=1)
+    return f"; did you mean '{close[0]}'?" if close else ""

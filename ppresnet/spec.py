@@ -7,13 +7,12 @@ Nothing here imports Paddle.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from functools import partial
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ppresnet.errors import ConfigError
+from ppresnet.errors import ConfigError, did_you_mean
 
 Activation = Literal["relu", "leaky_relu", "silu", "gelu"]
 SkipKind = Literal["identity", "projection", "zero_pad", "none"]
@@ -158,9 +157,9 @@ def spec_of(name: str, **overrides: Any) -> ModelSpec:
         ConfigError: the name or a field is unknown, or a value is out of its range.
     """
     if name not in MODELS:
-        raise ConfigError(f"unknown model '{name}'{_did_you_mean(name, MODELS)}; tools/zoo.py lists every model")
+        raise ConfigError(f"unknown model '{name}'{did_you_mean(name, MODELS)}; tools/zoo.py lists every model")
     problems = [
-        f"unknown model field '{key}'{_did_you_mean(key, OVERRIDES)}" for key in overrides if key not in OVERRIDES
+        f"unknown model field '{key}'{did_you_mean(key, OVERRIDES)}" for key in overrides if key not in OVERRIDES
     ]
     if problems:
         raise ConfigError(*problems)
@@ -183,11 +182,6 @@ def spec_from_dict(fields: Mapping[str, Any]) -> ModelSpec:
         return FAMILIES[family].model_validate(fields)
     except ValidationError as error:
         raise ConfigError(*_sentences(error)) from error
-
-
-def _did_you_mean(name: str, known: Mapping[str, Any] | tuple[str, ...]) -> str:
-    close = get_close_matches(name, list(known), n=1)
-    return f"; did you mean '{close[0]}'?" if close else ""
 
 
 def _sentences(error: ValidationError) -> list[str]:

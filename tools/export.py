@@ -5,22 +5,21 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jury import Jury
 from rich.console import Console
 from rich.table import Table
-from runtimes import installed, open_onnxruntime, open_paddle
+from runtimes import installed
 
 from ppresnet import cli, files, hardware
-from ppresnet.bundle import Deploy, ParityRow
+from ppresnet.bundle import Deploy, FusionRow, ParityRow
 from ppresnet.checkpoint import Checkpoint, read, resolve
 from ppresnet.config import RunConfig, from_dict, load
 from ppresnet.errors import CheckFailedError, DataError, RequestError
 
 if TYPE_CHECKING:
-    from ppresnet.export.parity import Candidate
     from ppresnet.export.stage import Subject
 
 FORMATS = ("json", "pdmodel", "onnx")
@@ -91,7 +90,8 @@ def _export(
     cli.say(f"writing {', '.join(formats)}")
     stage.write_files(subject, staging, formats, tensors)
     cli.say("comparing every format with the network")
-    rows = parity.check_parity(subject.logits, _candidates(staging, formats), inputs, tolerance)  # type: ignore[arg-type]
+    with Jury(staging) as jury:
+        rows = parity.check_parity(subject.logits, jury.candidates(formats), inputs, tolerance)  # type: ignore[arg-type]
     failures = [_sentence(row) for row in rows if row.status != "ok"]
     failed = parity.failed_formats(rows)
     if "pdmodel" in failed:
@@ -99,27 +99,11 @@ def _export(
     for format in failed:
         stage.drop_format(staging, format)
     audit = _audit(subject, staging)
+    Console().print(audit.table())
     deploy = stage.write_deploy(subject, staging, rows, audit.rows)
-    if not audit.complete:
-        failures.append("fusion: a site is neither fused nor explained, or oneDNN left one out; the table shows which")
+    failures += [f"fusion: {row.format} {row.backend}: a site is neither fused nor explained" for row in audit.rows if not _explained(row)]
     found = deploy.model_dump(mode="json")
     return deploy, {**{key: found[key] for key in ("parity", "fusion", "files")}, "notes": notes, "failures": failures}
-
-
-def _candidates(directory: Path, formats: tuple[str, ...]) -> list[Candidate]:
-    from ppresnet.export.parity import Candidate
-    from ppresnet.paddle_api import has_onednn
-
-    backends = ("native", "onednn") if has_onednn() else ("native",)
-    found = [
-        Candidate(format, f"paddle {backend}", partial(open_paddle, directory, backend, "fp32", format))
-        for format in formats
-        if format != "onnx"
-        for backend in backends
-    ]
-    if "onnx" in formats:
-        found.append(Candidate("onnx", "onnxruntime", partial(open_onnxruntime, directory)))
-    return found
 
 
 def _audit(subject: Subject, staging: Path) -> Any:
@@ -128,6 +112,10 @@ def _audit(subject: Subject, staging: Path) -> Any:
     size = subject.preprocess.input_size
     cli.say("counting the operators that really run")
     return audit(staging, subject.sites, (1, subject.preprocess.in_channels, size, size))
+
+
+def _explained(row: FusionRow) -> bool:
+    return row.fused + len(row.unfused) == row.sites and all(site.reason for site in row.unfused)
 
 
 def _sentence(row: ParityRow) -> str:
@@ -140,11 +128,6 @@ def _show(deploy: Deploy, notes: list[str]) -> None:
     for row in deploy.parity:
         shown = "-" if row.rel_diff is None else f"{row.rel_diff:.1e}"
         table.add_row(row.format, row.runtime, row.data, str(row.batch), shown, row.status)
-    console.print(table)
-    table = Table("format", "backend", "basis", "sites", "fused", "unfused, with the reason", title="fusion: what really ran")
-    for found in deploy.fusion:
-        reasons = sorted({site.reason for site in found.unfused})
-        table.add_row(found.format, found.backend, found.basis, str(found.sites), str(found.fused), "; ".join(reasons) or "none")
     console.print(table)
     for note in notes:
         console.print(f"note: {note}")

@@ -16,14 +16,15 @@ from rich.table import Table
 
 from deploy.inference.config import Runtime, build_config, resolve_format
 from deploy.inference.graph import Graph, op_name, read_graph
-from deploy.inference.judge import unfused_reason
+from deploy.inference.judge import judge
 from deploy.inference.passes import gpu_graph
 from ppresnet import paddle_api
-from ppresnet.bundle import FusionRow, Site, UnfusedSite
+from ppresnet.bundle import FusionRow, Site
 from ppresnet.errors import CheckFailedError
 
 # What a fusion is about; other operators come and go with layouts and shapes.
 ACTS = ("relu", "leaky_relu", "swish", "gelu")
+COLUMNS = ("format", "backend", "basis", "fused", "conv", "+act", "+residual", "bn", "add", "act", "not fused, and why")
 COUNTED = ("conv2d", "fused_conv2d", "batch_norm", "add", *ACTS)
 
 
@@ -52,13 +53,18 @@ class AuditReport:
             "rows": [row.model_dump(mode="json") for row in self.rows],
         }
 
+    @property
+    def complete(self) -> bool:
+        """Whether every site is fused or has a reason that is known."""
+        return all(site.explained for row in self.rows for site in row.unfused)
+
     def table(self) -> Table:
-        """Return one line per format and backend, and below each the reasons with how many sites they hold for."""
-        table = Table("format", "backend", "basis", "fused", "conv", "+act", "+residual", "batch norm", "add", "act", title="Fusion")
+        """Return one line per format and backend, with how many sites each reason holds for."""
+        table = Table(*COLUMNS, title="fusion: what really ran")
         for row in self.rows:
-            table.add_row(row.format, row.backend, row.basis, f"{row.fused} of {row.sites}", *_cells(row))
-            for reason, count in Counter(unfused.reason for unfused in row.unfused).most_common():
-                table.add_row("", "", "", f"{count} not", reason, style="yellow")
+            reasons = Counter(site.reason for site in row.unfused).most_common()
+            why = "\n".join(f"{count} x {reason}" for reason, count in reasons)
+            table.add_row(row.format, row.backend, row.basis, f"{row.fused} of {row.sites}", *_numbers(row), why or "-")
         return table
 
 
@@ -131,8 +137,7 @@ def executed(predictor: Any, graph: Graph, images_NCHW: NDArray[np.float32]) -> 
 
 
 def _row(graph: Graph, ops: Counter[str], sites: Sequence[Site], format: Any, backend: str, basis: Any) -> FusionRow:
-    reasons = [(site.name, unfused_reason(graph, site, backend)) for site in sites]
-    unfused = tuple(UnfusedSite(site=name, reason=reason) for name, reason in reasons if reason)
+    unfused = tuple(found for site in sites if (found := judge(graph, site, backend)) is not None)
     convs = [op for op in graph.live if op.filter is not None]
     return FusionRow(
         format=format,
@@ -147,7 +152,7 @@ def _row(graph: Graph, ops: Counter[str], sites: Sequence[Site], format: Any, ba
     )
 
 
-def _cells(row: FusionRow) -> list[str]:
+def _numbers(row: FusionRow) -> list[str]:
     convs = sum(row.ops.get(name, 0) for name in ("conv2d", "fused_conv2d", "fused_conv2d_add_act"))
     acts = sum(row.ops.get(name, 0) for name in ACTS)
     numbers = (convs, row.with_act, row.with_residual, row.ops.get("batch_norm", 0), row.ops.get("add", 0), acts)

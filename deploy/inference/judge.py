@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from deploy.inference.graph import Graph, Op, op_name
-from ppresnet.bundle import Site
+from ppresnet.bundle import Site, UnfusedSite
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class Walk:
     addition: tuple[Op, str] | None = None
 
 
-def unfused_reason(graph: Graph, site: Site, backend: str) -> str:
-    """Return why a site did not become one operator, or nothing when it did.
+def judge(graph: Graph, site: Site, backend: str) -> UnfusedSite | None:
+    """Return why a site did not become one operator, or None when it did.
 
     Args:
         graph: the program after the passes of a backend.
@@ -33,14 +33,17 @@ def unfused_reason(graph: Graph, site: Site, backend: str) -> str:
     """
     matches = [op for op in graph.live if op.filter is not None and site.parameter in graph.sources(op.filter)]
     if len(matches) != 1:
-        return f"expected one operator with the filter {site.parameter}, found {len(matches)}"
+        problem = f"expected one operator with the filter {site.parameter}, found {len(matches)}"
+        return UnfusedSite(site=site.name, reason=problem, explained=False)
     walk = _walk(graph, matches[0], site)
     if walk.problem:
-        return walk.problem
+        return UnfusedSite(site=site.name, reason=walk.problem, explained=False)
     if not walk.left:
-        return ""
-    names = " and ".join(dict.fromkeys(walk.left))
-    return f"{names} by {'itself' if len(set(walk.left)) == 1 else 'themselves'}: {_cause(graph, site, walk, backend)}"
+        return None
+    *first, last = dict.fromkeys(walk.left)
+    names = f"{', '.join(first)} and {last} run by themselves" if first else f"{last} runs by itself"
+    cause = _cause(graph, site, walk, backend)
+    return UnfusedSite(site=site.name, reason=f"{names}: {cause or 'the reason is not known'}", explained=bool(cause))
 
 
 def _cause(graph: Graph, site: Site, walk: Walk, backend: str) -> str:
@@ -58,7 +61,7 @@ def _cause(graph: Graph, site: Site, walk: Walk, backend: str) -> str:
             return "the oneDNN pass for .pdmodel wants a residual that the convolution depends on; a padded skip is not"
     if act == "leaky_relu" and backend == "onednn":
         return "the pass for .json crashes on leaky_relu (Paddle 3.3.1) and is off; .pdmodel fuses it"
-    return f"the {backend} passes did not take it in; this is not a known limit"
+    return ""
 
 
 def _walk(graph: Graph, conv: Op, site: Site) -> Walk:

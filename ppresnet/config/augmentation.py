@@ -8,7 +8,8 @@ from typing import Annotated
 from pydantic import PlainSerializer, PlainValidator, ValidationError, WithJsonSchema
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
-from ppresnet.config.values import FrozenMapping, did_you_mean, expected
+from ppresnet.config.values import FrozenMapping, expected
+from ppresnet.errors import did_you_mean
 
 
 def _augmentation(value: object) -> FrozenMapping:

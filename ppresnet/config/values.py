@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict
 from pydantic_core import PydanticCustomError
+
+from ppresnet.errors import did_you_mean
 
 
 class Section(BaseModel):
@@ -57,12 +58,6 @@ def _frozen(value: object) -> object:
 def expected(text: str) -> PydanticCustomError:
     """Return an error that reads `expected <text>, found <the value>`."""
     return PydanticCustomError("expected", "expected {expected}", {"expected": text})
-
-
-def did_you_mean(key: str, known: Mapping[str, object] | list[str]) -> str:
-    """Return `; did you mean 'x'?` for the known key closest to `key`, or nothing when none is close."""
-    close = get_close_matches(key, list(known), n=1)
-    return f"; did you mean '{close[0]}'?" if close else ""
 
 
 def _known_model(name: str) -> str:

@@ -27,7 +27,7 @@ class AnalysisConfig {
   void SetOnednnCacheCapacity(int capacity);
 
  private:
-  // The library constructs the real object in here; it has about 2 KiB in Paddle 3.3.
+  // The library constructs the real object in here; less than 2 KiB in Paddle 3.3.1.
   alignas(std::max_align_t) unsigned char room_[16 * 1024];
 };
 

@@ -1,0 +1,52 @@
+"""Every format of a staged bundle under its own runtime, for the parity check."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+
+from contender import Contender, Entry
+
+from ppresnet.export.parity import Candidate, Runner
+from ppresnet.paddle_api import has_onednn
+
+
+class Jury:
+    """The candidates of a parity check; a context manager.
+
+    One process runs them in turn, because starting Paddle takes seconds. When a candidate kills it, that is the finding
+    about this candidate, and the next one gets a new process.
+
+    Args:
+        directory: a staged bundle.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._contender: Contender | None = None
+
+    def __enter__(self) -> Jury:
+        """Return itself."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None) -> None:
+        """End the process."""
+        if self._contender is not None:
+            self._contender.end()
+
+    def candidates(self, formats: tuple[str, ...]) -> list[Candidate]:
+        """Return a candidate per format and runtime: Paddle's native and oneDNN kernels, ONNX Runtime for ONNX."""
+        backends = ("paddle native", "paddle onednn") if has_onednn() else ("paddle native",)
+        entries = [Entry(backend, format=format) for format in formats if format != "onnx" for backend in backends]
+        entries += [Entry("onnxruntime", format="onnx")] * ("onnx" in formats)
+        return [Candidate(entry.format, entry.backend, partial(self._open, entry)) for entry in entries]
+
+    def _open(self, entry: Entry) -> Runner:
+        if self._contender is not None and not self._contender.alive:
+            self._contender.end()
+            self._contender = None
+        if self._contender is None:
+            self._contender = Contender(self._directory)
+        self._contender.open(entry)
+        return self._contender.run
