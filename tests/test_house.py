@@ -108,6 +108,7 @@ def test_walker_reads_this_tree() -> None:
         ("ppresnet__train__run", "def f():\n    import deploy.inference", "never imports deploy"),
         ("ppresnet__export__freeze", "from tools import train", "never imports tools"),
         ("ppresnet__data__loader", "def f():\n    import paddle.io", "data works without paddle"),
+        ("ppresnet__hardware__cpu", "def f():\n    import paddle", "hardware works without paddle"),
         (
             "ppresnet__config",
             "from importlib import import_module\nimport_module('paddle')",
@@ -137,6 +138,7 @@ def test_walker_catches(tmp_path: Path, module: str, text: str, reason: str) -> 
         ),
         ("ppresnet__data__loader", "from ppresnet.files import open_zip\nfrom . import order\nimport paddlefish"),
         ("ppresnet__train__run", "from ppresnet.export import freeze"),
+        ("ppresnet__hardware__paddle_import", "def f():\n    import_module('paddle')"),
         (
             "deploy__serving__app",
             "from deploy.inference import Predictor\nfrom ppresnet.pixels import decode\nfrom . import web",

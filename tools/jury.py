@@ -9,7 +9,6 @@ from types import TracebackType
 from contender import Contender, Entry
 
 from ppresnet.export.parity import Candidate, Runner
-from ppresnet.paddle_api import has_onednn
 
 
 class Jury:
@@ -37,6 +36,8 @@ class Jury:
 
     def candidates(self, formats: tuple[str, ...]) -> list[Candidate]:
         """Return a candidate per format and runtime: Paddle's native and oneDNN kernels, ONNX Runtime for ONNX."""
+        from ppresnet.paddle_api import has_onednn  # imports Paddle, which must wait for hardware.prepare
+
         backends = ("paddle native", "paddle onednn") if has_onednn() else ("paddle native",)
         entries = [Entry(backend, format=format) for format in formats if format != "onnx" for backend in backends]
         entries += [Entry("onnxruntime", format="onnx")] * ("onnx" in formats)

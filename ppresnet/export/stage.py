@@ -98,10 +98,13 @@ def write_files(subject: Subject, directory: Path, formats: Sequence[str], golde
     """
     preprocess = subject.preprocess
     shape = (preprocess.in_channels, preprocess.input_size, preprocess.input_size)
-    programs: list[Format] = [format for format in ("json", "pdmodel") if format in formats]  # type: ignore[misc]
+    wanted = {*formats, "json"} if "onnx" in formats else set(formats)  # the converter reads the .json
+    programs: list[Format] = [format for format in ("json", "pdmodel") if format in wanted]  # type: ignore[misc]
     freeze(subject.model, directory, shape, programs)
     if "onnx" in formats:
         convert(directory)
+    if "json" not in formats:
+        (directory / JSON).unlink(missing_ok=True)
     (directory / LABELS).write_bytes(("\n".join(subject.classes) + "\n").encode())
     write_golden(directory / GOLDEN, golden_NCHW, subject.logits(golden_NCHW))
 

@@ -98,7 +98,10 @@ def resize(image_HWC: NDArray[np.uint8], width: int, height: int) -> NDArray[np.
     """Resizes uint8 [h, w, 1 or 3] to [height, width, 1 or 3] with Pillow's antialiasing BILINEAR filter."""
     grey = image_HWC.shape[2] == 1
     image = Image.fromarray(image_HWC[:, :, 0] if grey else image_HWC)
-    resized = np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
+    # One side a call: which side Pillow takes first depends on its version and the shape, and rounding on the order.
+    for size in ((width, image.height), (width, height)):
+        image = image.resize(size, Image.Resampling.BILINEAR)
+    resized = np.asarray(image)
     return resized[:, :, None] if grey else resized
 
 

@@ -1,4 +1,4 @@
-"""Times the same training loop on stock Paddle settings and on those that `ppresnet.hardware` chooses.
+"""Time the same training loop on stock Paddle settings and on those that `ppresnet.hardware` chooses.
 
 Every run is a fresh process, the two settings take turns, and the first step of each run is not counted. `cores` says
 how many cores a run really had: well below its threads, others were using the machine and the ratio means little.
@@ -18,13 +18,13 @@ from typing import Any
 
 from ppresnet import hardware
 from ppresnet.errors import PpresnetError, RequestError
-from ppresnet.hardware_probe import MKL_VARIABLE, THREADS_VARIABLE
+from ppresnet.hardware import MKL_VARIABLE, THREADS_VARIABLE
 
 SETTINGS = ("stock", "chosen")
 
 
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+    """Return the parsed command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="resnet50", help="a name from tools/zoo.py")
     parser.add_argument("--batch", type=int, default=16, help="images a step")
@@ -42,7 +42,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def train(wanted: argparse.Namespace) -> dict[str, Any]:
-    """One run in this process: seconds of each counted step, on random images and labels."""
+    """Run once in this process, and return the seconds of each counted step, on random images and labels."""
     chosen = hardware.prepare("cpu").describe() if wanted.one == "chosen" else "Paddle's defaults"
     hardware.import_paddle()
     import paddle
@@ -70,7 +70,7 @@ def train(wanted: argparse.Namespace) -> dict[str, Any]:
 
 
 def run_fresh(wanted: argparse.Namespace, setting: str) -> dict[str, Any]:
-    """One run in a process of its own, without what the caller's environment says about MKL and threads."""
+    """Run once in a process of its own, without what the caller's environment says about MKL and threads."""
     environment = {k: v for k, v in os.environ.items() if k not in {MKL_VARIABLE, THREADS_VARIABLE}}
     command = [sys.executable, __file__, "--one", setting]
     for name in ("model", "batch", "size", "steps"):
@@ -83,7 +83,7 @@ def run_fresh(wanted: argparse.Namespace, setting: str) -> dict[str, Any]:
 
 
 def compare(wanted: argparse.Namespace) -> dict[str, Any]:
-    """All runs, the settings in turn, and what follows from them."""
+    """Run the settings in turn, and return all runs and what follows from them."""
     runs = []
     for number in range(wanted.rounds):
         for setting in SETTINGS:
@@ -109,7 +109,7 @@ def compare(wanted: argparse.Namespace) -> dict[str, Any]:
 
 
 def report(result: dict[str, Any]) -> str:
-    """The result for people."""
+    """Return the result for people."""
     speed, load, cores = result["images_per_second"], result["workload"], result["cores"]
     ratios = ", ".join(f"{ratio:.2f}" for ratio in result["round_ratios"])
     return (
@@ -122,7 +122,7 @@ def report(result: dict[str, Any]) -> str:
 
 
 def main() -> int:
-    """Runs the comparison, or one run of it."""
+    """Run the comparison, or one run of it."""
     wanted = arguments()
     try:
         if wanted.one:

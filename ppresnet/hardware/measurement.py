@@ -72,7 +72,7 @@ def measure(library: Path, mkl: str | None, threads: int, limit_s: float = TIME_
         environment[MKL_VARIABLE] = mkl
     command = [sys.executable, str(Path(__file__).resolve().with_name("probe.py")), str(library)]
     try:
-        done = subprocess.run(  # noqa: S603 - our own program; the values come from `environment`
+        done = subprocess.run(  # noqa: S603 - our own program; the values come from `prepare`
             command, env=environment, capture_output=True, text=True, timeout=limit_s, check=False
         )
     except subprocess.TimeoutExpired:

@@ -1,0 +1,54 @@
+"""`import paddle`, with the environment prepared before it and its remarks left out."""
+
+import contextlib
+import importlib
+import io
+import os
+import sys
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ppresnet.hardware.cpu import cpu_model
+from ppresnet.hardware.environment import Hardware, prepare
+from ppresnet.hardware.probe import MKL_VARIABLE, THREADS_VARIABLE
+
+
+def start(
+    device: str, threads: int | str, report: Callable[[str], None], repeat: Mapping[str, Any] | None = None
+) -> Hardware:
+    """Prepare, say what was chosen, and import Paddle: what a command does first.
+
+    Args:
+        device: as for `prepare`.
+        threads: as for `prepare`.
+        report: is given the line that says what was chosen.
+        repeat: `dataclasses.asdict` of what an interrupted run used; its kernels and threads are used again on the same
+            CPU, since others round differently.
+    """
+    if repeat is not None and repeat.get("cpu") == cpu_model():
+        if isinstance(repeat.get("mkl_cpu_type"), str):
+            os.environ.setdefault(MKL_VARIABLE, repeat["mkl_cpu_type"])
+        if isinstance(repeat.get("threads"), int):
+            os.environ.setdefault(THREADS_VARIABLE, str(repeat["threads"]))
+    chosen = prepare(device, threads)
+    report(chosen.describe())
+    import_paddle()
+    return chosen
+
+
+def import_paddle() -> None:
+    """Import Paddle without the remarks that do not concern a user of this project; all others are passed on.
+
+    Left out: that ccache is missing (only custom operators use it), that BatchNorm always tracks its statistics, and
+    that more than one thread was chosen (seen in Paddle 2.6.2 and 3.3.1).
+    """
+    warnings.filterwarnings("ignore", message="No ccache found", category=UserWarning)
+    warnings.filterwarnings("ignore", message="When training, we now always track global mean", category=UserWarning)
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(printed):
+            importlib.import_module("paddle")
+    finally:
+        lines = [line for line in printed.getvalue().splitlines() if "OMP_NUM_THREADS" not in line]
+        sys.stderr.write("".join(f"{line}\n" for line in lines))

@@ -1,0 +1,107 @@
+"""Time a bundle under every runtime: python tools/benchmark.py --model bundle."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from benchmark_rows import Rival, accuracy, entries, fidelity, size_mb, time_all
+from benchmark_show import draw, show
+from evaluation import Evaluated, evaluation_images
+
+from ppresnet import cli, files, hardware
+from ppresnet.bundle import DEPLOY, Bundle, LatencyRow, read_bundle
+from ppresnet.errors import CheckFailedError, RequestError
+
+
+def main(arguments: argparse.Namespace) -> cli.Result:
+    """Print a row for every backend and precision, and return them."""
+    for name in ("batch", "threads", "rounds", "images"):
+        if (value := getattr(arguments, name)) is not None and value < 1:
+            raise RequestError(f"--{name}: expected a number from 1 on, found {value}")
+    bundle = read_bundle(arguments.model)
+    machine = hardware.prepare("cpu", arguments.threads or "auto")
+    cli.say(f"{arguments.model}: intact; {machine.describe()}")
+    wanted = arguments.data is not None
+    evaluated = evaluation_images(bundle, arguments.data or None, arguments.images) if wanted else None
+    rows = measure(bundle, arguments.batch, machine.threads, arguments.rounds, evaluated)
+    show(rows, bundle.deploy.name)
+    if arguments.picture is not None:
+        draw(rows, bundle.deploy.name, machine.cpu, arguments.picture)
+    if arguments.record:
+        record(bundle, rows)
+    if not any(row["status"] == "ok" for row in rows):
+        raise CheckFailedError(f"no backend ran: {rows[0]['status']}")
+    return {
+        "model": str(arguments.model),
+        "cpu": machine.cpu,
+        "threads": machine.threads,
+        "rounds": arguments.rounds,
+        "agreement_on": f"{len(evaluated.labels)} evaluation images" if evaluated else "the golden tensors",
+        "rows": rows,
+    }
+
+
+def measure(
+    bundle: Bundle, batch: int, threads: int, rounds: int, evaluated: Evaluated | None = None
+) -> list[dict[str, Any]]:
+    """Return a row per backend and precision; what fails is a row with the reason as its status.
+
+    Args:
+        bundle: verified.
+        batch: images in one call.
+        threads: of every backend.
+        rounds: turns of each backend; a turn is a burst of timed calls.
+        evaluated: images with labels, for accuracy and top-1 agreement.
+    """
+    inputs, _ = bundle.golden()
+    images = np.resize(inputs, (batch, *inputs.shape[1:]))
+    rivals = [Rival(bundle.path, entry) for entry in entries(bundle, threads, batch)]
+    try:
+        for rival in rivals:
+            cli.say(f"opening {rival.title}")
+            rival.attempt(lambda it: fidelity(it, bundle, batch))
+            if evaluated is not None:
+                rival.attempt(lambda it: accuracy(it, evaluated, rivals[0], batch))
+        cli.say(f"timing {sum(rival.status == 'ok' for rival in rivals)} backends, {rounds} rounds")
+        time_all(rivals, images, rounds)
+    finally:
+        for rival in rivals:
+            rival.end()
+    return [{**rival.row(batch), "size_mb": size_mb(bundle, rival.entry)} for rival in rivals]
+
+
+def record(bundle: Bundle, rows: list[dict[str, Any]]) -> None:
+    """Write rows into the bundle's `deploy.json`, in the place of those that were there; the bundle is swapped whole.
+
+    Raises:
+        StorageError: it could not be written; the old bundle is untouched.
+    """
+    latency = tuple(LatencyRow(**{key: row[key] for key in LatencyRow.model_fields}) for row in rows)
+    with files.staged_directory(bundle.path, replace=True) as staging:
+        for name in bundle.deploy.files:
+            (staging / name).write_bytes((bundle.path / name).read_bytes())
+        (staging / DEPLOY).write_bytes(bundle.deploy.model_copy(update={"latency": latency}).dump().encode())
+
+
+def parse(argv: list[str] | None = None) -> argparse.Namespace:
+    """Return the parsed command line."""
+    parser = cli.parser("Time a bundle under every runtime, and compare their answers with the golden ones.")
+    parser.add_argument("--model", type=Path, required=True, metavar="BUNDLE", help="what tools/export.py wrote")
+    parser.add_argument("--batch", type=int, default=1, metavar="N", help="images in one call")
+    parser.add_argument("--threads", type=int, metavar="N", help="of every backend (default: what suits this machine)")
+    parser.add_argument("--rounds", type=int, default=20, metavar="N", help="turns of each backend; each is a burst of calls")
+    parser.add_argument(
+        "--data", nargs="?", const="", metavar="ROOT", help="measure accuracy on the recipe's evaluation split, under ROOT if given"
+    )
+    parser.add_argument("--images", type=int, default=1000, metavar="N", help="with --data: the most images to use")
+    parser.add_argument("--record", action="store_true", help="write the rows into the bundle's deploy.json")
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="write the rows as a PNG")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(cli.run(main, parse()))
