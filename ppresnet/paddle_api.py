@@ -24,12 +24,13 @@ def has_json() -> bool:
 def has_onednn() -> bool:
     """Return whether this Paddle was built with oneDNN (x86 wheels are)."""
     core = paddle.base.core
-    return bool(core.is_compiled_with_onednn() if hasattr(core, "is_compiled_with_onednn") else core.is_compiled_with_mkldnn())
+    modern = hasattr(core, "is_compiled_with_onednn")
+    return bool(core.is_compiled_with_onednn() if modern else core.is_compiled_with_mkldnn())
 
 
 def old_ir() -> contextlib.AbstractContextManager[Any]:
     """Return a context in which programs are of the old kind, which `.pdmodel` holds."""
-    return paddle.pir_utils.DygraphOldIrGuard() if has_json() else contextlib.nullcontext()  # type: ignore[no-any-return]
+    return paddle.pir_utils.DygraphOldIrGuard() if has_json() else contextlib.nullcontext()
 
 
 def save_program(layer: nn.Layer, prefix: Path, inputs: Sequence[Any], format: Format) -> None:
@@ -51,7 +52,7 @@ def save_program(layer: nn.Layer, prefix: Path, inputs: Sequence[Any], format: F
 
 
 def gelu(x: paddle.Tensor) -> paddle.Tensor:
-    """Return x * Phi(x) (Hendrycks and Gimpel 2016, arXiv:1606.08415); `F.gelu` of 3.3.1 cannot be traced for a `.pdmodel`."""
+    """Return x * Phi(x) (Hendrycks and Gimpel 2016, arXiv:1606.08415), which `F.gelu` of 3.3.1 cannot save for `.pdmodel`."""
     if paddle.in_dynamic_mode() or (has_json() and paddle.framework.in_pir_mode()):
         return paddle.nn.functional.gelu(x)
     from paddle.base.layer_helper import LayerHelper

@@ -93,9 +93,15 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--model", type=Path, required=True, metavar="BUNDLE", help="what tools/export.py wrote")
     parser.add_argument("--batch", type=int, default=1, metavar="N", help="images in one call")
     parser.add_argument("--threads", type=int, metavar="N", help="of every backend (default: what suits this machine)")
-    parser.add_argument("--rounds", type=int, default=20, metavar="N", help="turns of each backend; each is a burst of calls")
     parser.add_argument(
-        "--data", nargs="?", const="", metavar="ROOT", help="measure accuracy on the recipe's evaluation split, under ROOT if given"
+        "--rounds", type=int, default=20, metavar="N", help="turns of each backend; each is a burst of calls"
+    )
+    parser.add_argument(
+        "--data",
+        nargs="?",
+        const="",
+        metavar="ROOT",
+        help="measure accuracy on the recipe's evaluation split, under ROOT if given",
     )
     parser.add_argument("--images", type=int, default=1000, metavar="N", help="with --data: the most images to use")
     parser.add_argument("--record", action="store_true", help="write the rows into the bundle's deploy.json")

@@ -91,7 +91,11 @@ def backend_name(entry: Entry) -> str:
 def entries(bundle: Bundle, threads: int, batch: int) -> list[Entry]:
     """Return what is timed, the reference first; OpenVINO only where it is installed."""
     kinds = [("paddle native", "fp32"), ("paddle onednn", "fp32"), ("paddle onednn", "bf16")]
-    found = [Entry(backend, precision, format, threads) for backend, precision in kinds for format in reversed(bundle.formats)]
+    found = [
+        Entry(backend, precision, format, threads)
+        for backend, precision in kinds
+        for format in reversed(bundle.formats)
+    ]
     found.append(Entry("onnxruntime", "fp32", "onnx", threads))
     if installed("openvino"):
         format = "onnx" if ONNX in bundle.deploy.files else "pdmodel"
@@ -148,4 +152,6 @@ def _in_batches(rival: Rival, images: NDArray[np.float32], batch: int) -> NDArra
     """Run images in batches of exactly `batch`, the last filled up: an entry may be compiled for that alone."""
     count = len(images)
     padded = np.concatenate([images, images[:1].repeat(-count % batch, 0)])
-    return np.concatenate([rival.contender.run(padded[start : start + batch]) for start in range(0, count, batch)])[:count]
+    return np.concatenate([rival.contender.run(padded[start : start + batch]) for start in range(0, count, batch)])[
+        :count
+    ]

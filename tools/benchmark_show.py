@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -27,12 +28,15 @@ COLUMNS = {
 def show(rows: Sequence[dict[str, Any]], name: str) -> None:
     """Print the rows, in their order."""
     batch, threads = rows[0]["batch"], rows[0]["threads"]
-    table = Table("backend", "precision", "status", *(title for title, _ in COLUMNS.values()))
+    table = Table("backend", "precision", "status")
+    for title, _ in COLUMNS.values():
+        table.add_column(title, justify="right")
     table.title = f"{name}: batch {batch}, {threads} thread{'s' if threads != 1 else ''}"
     for row in rows:
         cells = ("-" if row[key] is None else form.format(row[key]) for key, (_, form) in COLUMNS.items())
         table.add_row(row["backend"], row["precision"], row["status"], *cells)
-    Console().print(table)
+    # Into a file or a pipe rich would squeeze the table into 80 columns.
+    Console(width=None if sys.stdout.isatty() else 150).print(table)
 
 
 def draw(rows: Sequence[dict[str, Any]], name: str, cpu: str, path: Path) -> None:
@@ -46,11 +50,20 @@ def draw(rows: Sequence[dict[str, Any]], name: str, cpu: str, path: Path) -> Non
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    timed = sorted((row for row in rows if row["p50_ms"] is not None and row["status"] == "ok"), key=lambda row: -row["p50_ms"])
+    timed = sorted(
+        (row for row in rows if row["p50_ms"] is not None and row["status"] == "ok"), key=lambda row: -row["p50_ms"]
+    )
     figure, axes = plt.subplots(figsize=(8, 1.4 + 0.4 * len(timed)), layout="constrained")
     for position, row in enumerate(timed):
         colour = COLOURS.get(row["precision"], "#888888")
-        axes.barh(position, row["p50_ms"], xerr=[[0], [row["p95_ms"] - row["p50_ms"]]], color=colour, ecolor="#555555", capsize=3)
+        axes.barh(
+            position,
+            row["p50_ms"],
+            xerr=[[0], [row["p95_ms"] - row["p50_ms"]]],
+            color=colour,
+            ecolor="#555555",
+            capsize=3,
+        )
         axes.text(0, position, f" {row['p50_ms']:.2f} ms", va="center", color="white")
     axes.set_yticks(range(len(timed)), [f"{row['backend']} {row['precision']}" for row in timed])
     axes.set_xlabel("milliseconds per call: median, and 95th percentile")

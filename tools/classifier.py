@@ -56,4 +56,6 @@ def _from_bundle(path: Path) -> Classifier:
     from deploy.inference import Predictor
 
     predictor = Predictor(path)
-    return Classifier(tuple(predictor.labels), predictor.bundle.deploy.preprocess.in_channels, lambda images: predictor(list(images)))
+    return Classifier(
+        tuple(predictor.labels), predictor.bundle.deploy.preprocess.in_channels, lambda images: predictor(list(images))
+    )

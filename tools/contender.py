@@ -53,7 +53,12 @@ class Contender:
         self._connection, theirs = Pipe()
         self._log = tempfile.TemporaryFile()
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path)}
-        command = [sys.executable, str(Path(__file__).with_name("contender_process.py")), str(theirs.fileno()), str(directory)]
+        command = [
+            sys.executable,
+            str(Path(__file__).with_name("contender_process.py")),
+            str(theirs.fileno()),
+            str(directory),
+        ]
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603
                 command,
@@ -68,7 +73,9 @@ class Contender:
         """Return itself; the process is starting."""
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
         """End the process."""
         self.end()
 

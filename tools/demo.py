@@ -60,7 +60,7 @@ class Demo:
 
 
 def main(arguments: argparse.Namespace) -> cli.Result:
-    """Train, evaluate and classify."""
+    """Train, evaluate, classify, export, verify, benchmark and predict."""
     started = time.monotonic()
     demo = Demo(_new_folder(arguments.output))
     run = demo.folder / "run"
@@ -78,11 +78,47 @@ def main(arguments: argparse.Namespace) -> cli.Result:
     right = sum(Path(row["file"]).stem.split("-")[-1] == row["labels"][0] for row in named["results"])
     demo.note("classify", f"{right} of {len(named['results'])} pictures right", images)
 
+    bundle = demo.folder / "bundle"
+    exported = demo.step("export", "tools/export.py", "--checkpoint", str(run), "--output", str(bundle))
+    demo.note("export", _parity(exported["parity"]), bundle)
+    demo.note("fusion", _fusion(exported["fusion"]), bundle / "deploy.json")
+
+    checked = demo.step("verify", "tools/bundle.py", "verify", str(bundle))
+    demo.note("verify", f"{len(checked['golden'])} runtimes repeat the golden tensors", bundle / "golden.npz")
+
+    chart = demo.folder / "benchmark.png"
+    timed = demo.step(
+        "benchmark", "tools/benchmark.py", "--model", str(bundle), "--picture", str(chart), "--rounds", "5"
+    )
+    demo.note("benchmark", _fastest(timed["rows"]), chart)
+
+    served = demo.step("predict", "tools/infer.py", "--model", str(bundle), "--input", str(images), "--top", "3")
+    same = sum(a["labels"][0] == b["labels"][0] for a, b in zip(named["results"], served["results"], strict=True))
+    demo.note("predict", f"{same} of {len(named['results'])} answers of the checkpoint repeated", bundle)
+
     demo.show()
     print(f"{time.monotonic() - started:.0f} s after set-up; every step's JSON is in {demo.folder}")
     if measured["top1"] < LEAST_TOP1:
         raise CheckFailedError(f"expected at least {LEAST_TOP1} % top-1, found {measured['top1']:.2f} %")
     return {"top1": measured["top1"], "rows": demo.rows}
+
+
+def _parity(rows: list[dict[str, Any]]) -> str:
+    worst = {row["format"]: 0.0 for row in rows}
+    for row in rows:
+        worst[row["format"]] = max(worst[row["format"]], row["rel_diff"])
+    return "differs by at most " + ", ".join(f"{name} {value:.0e}" for name, value in worst.items())
+
+
+def _fusion(rows: list[dict[str, Any]]) -> str:
+    shown = [row for row in rows if row["backend"] != "native"]  # whose kernels take in BatchNorm and nothing else
+    fused = (f"{row['backend']} {row['format']} {row['fused']}/{row['sites']} ({row['basis']})" for row in shown)
+    return "sites fused: " + ", ".join(fused)
+
+
+def _fastest(rows: list[dict[str, Any]]) -> str:
+    good = sorted((row for row in rows if row["status"] == "ok"), key=lambda row: row["p50_ms"])
+    return ", ".join(f"{row['backend']} {row['precision']} {row['p50_ms']:.2f} ms" for row in good[:3])
 
 
 def _new_folder(wanted: Path | None) -> Path:

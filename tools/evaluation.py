@@ -39,7 +39,9 @@ def evaluation_images(bundle: Bundle, root: str | None, most: int) -> Evaluated:
     preprocess = bundle.deploy.preprocess
     source = open_split(config.data, "val", in_channels=preprocess.in_channels, num_classes=len(bundle.labels))
     if tuple(source.classes) != bundle.labels:
-        raise DataError(f"the classes of the data set are not the bundle's labels; expected {bundle.labels[:5]}, found {source.classes[:5]}")
+        raise DataError(
+            f"the classes of the data set are not the bundle's labels; expected {bundle.labels[:5]}, found {source.classes[:5]}"
+        )
     indices = np.linspace(0, len(source) - 1, min(len(source), most)).astype(np.int64)
     batch = Samples(source, preprocess).load(0, indices)
     if not len(batch.labels):

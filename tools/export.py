@@ -29,7 +29,11 @@ def main(arguments: argparse.Namespace) -> cli.Result:
     """Stage the bundle, check it, put it into place, and return what the checks found."""
     path = resolve(arguments.checkpoint)
     checkpoint = read(path)
-    config = load(arguments.config, arguments.overrides) if arguments.config else from_dict(checkpoint.config, str(path), arguments.overrides)
+    config = (
+        load(arguments.config, arguments.overrides)
+        if arguments.config
+        else from_dict(checkpoint.config, str(path), arguments.overrides)
+    )
     cli.say(f"{path}: intact; {hardware.prepare(config.hardware.device, config.hardware.threads).describe()}")
     formats, notes = _formats(arguments.formats)
     if arguments.output.parent.is_dir():
@@ -57,7 +61,9 @@ def _formats(asked: str | None) -> tuple[tuple[str, ...], list[str]]:
     if not can_convert() or not installed("onnxruntime"):
         cannot["onnx"] = "paddle2onnx, onnx and onnxruntime are not all installed"
     if asked is None:
-        return tuple(name for name in FORMATS if name not in cannot), [f"no {name}: {why}" for name, why in cannot.items()]
+        return tuple(name for name in FORMATS if name not in cannot), [
+            f"no {name}: {why}" for name, why in cannot.items()
+        ]
     wanted = tuple(name.strip() for name in asked.split(","))
     if unknown := [name for name in wanted if name not in FORMATS]:
         raise RequestError(f"--formats: unknown format '{unknown[0]}'; expected some of {','.join(FORMATS)}")
@@ -99,9 +105,13 @@ def _export(
     for format in failed:
         stage.drop_format(staging, format)
     audit = _audit(subject, staging)
-    Console().print(audit.table())
+    _console().print(audit.table())
     deploy = stage.write_deploy(subject, staging, rows, audit.rows)
-    failures += [f"fusion: {row.format} {row.backend}: a site is neither fused nor explained" for row in audit.rows if not _explained(row)]
+    failures += [
+        f"fusion: {row.format} {row.backend}: a site is neither fused nor explained"
+        for row in audit.rows
+        if not _explained(row)
+    ]
     found = deploy.model_dump(mode="json")
     return deploy, {**{key: found[key] for key in ("parity", "fusion", "files")}, "notes": notes, "failures": failures}
 
@@ -122,9 +132,22 @@ def _sentence(row: ParityRow) -> str:
     return f"parity: {row.format} under {row.runtime}, {row.data} batch of {row.batch}: {row.status}"
 
 
+def _console() -> Console:
+    # Into a file or a pipe rich would squeeze the tables into 80 columns.
+    return Console(width=None if sys.stdout.isatty() else 150)
+
+
 def _show(deploy: Deploy, notes: list[str]) -> None:
-    console = Console()
-    table = Table("format", "runtime", "inputs", "batch", "relative difference", "status", title=f"{deploy.name}: parity with the network")
+    console = _console()
+    table = Table(
+        "format",
+        "runtime",
+        "inputs",
+        "batch",
+        "relative difference",
+        "status",
+        title=f"{deploy.name}: parity with the network",
+    )
     for row in deploy.parity:
         shown = "-" if row.rel_diff is None else f"{row.rel_diff:.1e}"
         table.add_row(row.format, row.runtime, row.data, str(row.batch), shown, row.status)
@@ -137,8 +160,12 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the parsed command line."""
     parser = cli.parser("Export a checkpoint as a bundle, every format of it compared with the network.", recipe=False)
     parser.add_argument("--checkpoint", type=Path, required=True, metavar="P", help="a step folder or a run folder")
-    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="the bundle; an older one there is replaced")
-    parser.add_argument("--tolerance", type=float, default=1e-4, metavar="X", help="largest relative difference (default 1e-4)")
+    parser.add_argument(
+        "--output", type=Path, required=True, metavar="DIR", help="the bundle; an older one there is replaced"
+    )
+    parser.add_argument(
+        "--tolerance", type=float, default=1e-4, metavar="X", help="largest relative difference (default 1e-4)"
+    )
     parser.add_argument("--formats", metavar="A,B", help="of json,pdmodel,onnx (default: all that can be made here)")
     return parser.parse_args(argv)
 

@@ -43,14 +43,21 @@ def _open(arguments: argparse.Namespace) -> "Predictor":
     from deploy.inference import Predictor
 
     predictor = Predictor(
-        arguments.model, arguments.backend, arguments.precision, arguments.format, arguments.threads, arguments.batch_size
+        arguments.model,
+        arguments.backend,
+        arguments.precision,
+        arguments.format,
+        arguments.threads,
+        arguments.batch_size,
     )
     difference = predictor.check_golden()
     cli.say(f"{arguments.model}: verified; golden tensors differ by {difference:.1e} on {predictor.runtime.backend}")
     return predictor
 
 
-def _classify(predictor: "Predictor", files: list[Path], top: int, broken: list[dict[str, str]]) -> list[dict[str, Any]]:
+def _classify(
+    predictor: "Predictor", files: list[Path], top: int, broken: list[dict[str, str]]
+) -> list[dict[str, Any]]:
     images, readable = [], []
     for file in files:
         try:
@@ -91,10 +98,16 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser = cli.parser("Classify images with a bundle.")
     parser.prog = "python -m deploy.inference"
     parser.add_argument("--model", type=Path, required=True, metavar="BUNDLE", help="folder that tools/export.py wrote")
-    parser.add_argument("--input", required=True, metavar="FILE_OR_DIR", help="an image, a folder, or - for names on stdin")
-    parser.add_argument("--backend", default="auto", choices=("auto", "native", "onednn", "openvino", "gpu", "tensorrt"))
+    parser.add_argument(
+        "--input", required=True, metavar="FILE_OR_DIR", help="an image, a folder, or - for names on stdin"
+    )
+    parser.add_argument(
+        "--backend", default="auto", choices=("auto", "native", "onednn", "openvino", "gpu", "tensorrt")
+    )
     parser.add_argument("--precision", default="fp32", choices=("fp32", "bf16", "fp16", "int8"))
-    parser.add_argument("--format", default="auto", choices=("auto", "json", "pdmodel"), help="which program of the bundle")
+    parser.add_argument(
+        "--format", default="auto", choices=("auto", "json", "pdmodel"), help="which program of the bundle"
+    )
     parser.add_argument("--threads", type=_positive, metavar="N", help="of the CPU kernels")
     parser.add_argument("--batch-size", type=_positive, default=32, metavar="N", help="images run at once (default 32)")
     parser.add_argument("--top-k", type=_positive, default=5, metavar="K", help="classes to show (default 5)")

@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from paddle import inference
 from rich.table import Table
 
-from deploy.inference.config import Runtime, build_config, resolve_format
-from deploy.inference.graph import Graph, op_name, read_graph
+from deploy.inference.config import build_config
+from deploy.inference.graph import Graph, op_name
 from deploy.inference.judge import judge
 from deploy.inference.passes import gpu_graph
+from deploy.inference.program import read_graph
+from deploy.inference.runtime import Runtime, resolve_format
 from ppresnet import paddle_api
 from ppresnet.bundle import FusionRow, Site
 from ppresnet.errors import CheckFailedError
@@ -72,7 +74,7 @@ def audit(directory: str | Path, sites: Sequence[Site], input_shape: Sequence[in
     """Return what became of every promised site on the CPU, and, predicted, on a GPU.
 
     Args:
-        directory: holds `inference.pdiparams` and `inference.pdmodel` or `inference.json` or both; it need not be verified.
+        directory: a bundle, finished or staged.
         sites: what `promised_sites` gave for the network.
         input_shape: [batch, channels, height, width] of the images it is run with.
 
@@ -80,7 +82,8 @@ def audit(directory: str | Path, sites: Sequence[Site], input_shape: Sequence[in
         CheckFailedError: the operators that ran are not those of the optimised program, so nothing can be said.
     """
     directory = Path(directory)
-    rows, graphs = [], {}
+    rows: list[FusionRow] = []
+    graphs: dict[str, Graph] = {}
     for format in ("json", "pdmodel"):
         if not (directory / f"inference.{format}").is_file() or (format == "json" and not paddle_api.has_json()):
             continue
@@ -91,7 +94,7 @@ def audit(directory: str | Path, sites: Sequence[Site], input_shape: Sequence[in
             graph, ran = observe(directory, Runtime(backend, format=format), input_shape)
             graphs[f"{backend} {format}"] = graph
             rows.append(_row(graph, ran, sites, format, backend, "measured"))
-    if (directory / "inference.pdmodel").is_file():
+    if (directory / "inference.pdmodel").is_file() and paddle_api.has_onednn():
         with tempfile.TemporaryDirectory() as workspace:
             graph = gpu_graph(directory, Path(workspace))
         graphs["gpu pdmodel"] = graph
@@ -121,8 +124,8 @@ def observe(directory: Path, runtime: Runtime, input_shape: Sequence[int]) -> tu
 def executed(predictor: Any, graph: Graph, images_NCHW: NDArray[np.float32]) -> Counter[str]:
     """Return how many operators of each type a predictor runs on a batch; use the predictor for nothing else after.
 
-    The hook is called once per output. A `.json` numbers its operators in the name; for a `.pdmodel` the output's name tells
-    them apart, of which `graph` knows the operator.
+    The hook is called once per output. The name of an operator has its number in a `.json`; in a `.pdmodel` the output
+    tells operators of one type apart, and `graph` knows whose it is.
     """
     seen: set[tuple[str, str]] = set()
 

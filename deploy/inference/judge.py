@@ -57,7 +57,7 @@ def _cause(graph: Graph, site: Site, walk: Walk, backend: str) -> str:
         others = [each for each in addition.inputs if each != value]
         if backend == "gpu" and addition.inputs[0] == value:
             return "the GPU passes want the convolution as the second input; write `identity + out`"
-        if backend == "onednn" and not any(graph.depends(value, on=each) for each in others):
+        if backend == "onednn" and not graph.ancestors(value).intersection(others):
             return "the oneDNN pass for .pdmodel wants a residual that the convolution depends on; a padded skip is not"
     if act == "leaky_relu" and backend == "onednn":
         return "the pass for .json crashes on leaky_relu (Paddle 3.3.1) and is off; .pdmodel fuses it"

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from paddle import inference
 
-from deploy.inference.config import Runtime, build_config
-from deploy.inference.graph import Graph, read_graph
+from deploy.inference.config import build_config
+from deploy.inference.graph import Graph
+from deploy.inference.program import read_graph
+from deploy.inference.runtime import Runtime
 
 GPU_PASSES = (
     "is_test_pass",

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from deploy.inference.config import Backend, Precision, Runtime, auto_backend
+from deploy.inference.runtime import Backend, Precision, Runtime, auto_backend
 from deploy.inference.session import Session
 from ppresnet.bundle import Bundle, read_bundle
 from ppresnet.errors import CheckFailedError, RequestError
@@ -60,8 +60,8 @@ class Predictor:
         """Return softmax scores, float32 [n, classes].
 
         Args:
-            images: preprocessed float32 [n, channels, height, width], or a sequence of uint8 [height, width, channels] arrays
-                and image files, which are preprocessed as in training.
+            images: preprocessed float32 [n, channels, height, width]; or a sequence of image files and of
+                uint8 [height, width, channels] arrays, which are preprocessed as in training.
 
         Raises:
             BrokenImage: a file is not an image.
@@ -114,10 +114,14 @@ class Predictor:
 
     def _checked(self, batch_NCHW: NDArray[np.float32]) -> NDArray[np.float32]:
         expected = self.bundle.deploy.inputs[0].shape[1:]
-        fits = batch_NCHW.ndim == 4 and all(want in (-1, found) for want, found in zip(expected, batch_NCHW.shape[1:], strict=True))
+        fits = batch_NCHW.ndim == 4 and all(
+            want in (-1, found) for want, found in zip(expected, batch_NCHW.shape[1:], strict=True)
+        )
         if batch_NCHW.dtype != np.float32 or not fits:
             found = f"{batch_NCHW.dtype} {list(batch_NCHW.shape)}"
-            raise RequestError(f"expected preprocessed images of float32 [n, {', '.join(map(str, expected))}], found {found}")
+            raise RequestError(
+                f"expected preprocessed images of float32 [n, {', '.join(map(str, expected))}], found {found}"
+            )
         return batch_NCHW
 
 

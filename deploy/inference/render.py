@@ -28,11 +28,17 @@ def block_svg(before: Graph, after: Graph, sites: Sequence[Site], block: str) ->
     parameters = {site.parameter for site in sites if site.name.startswith(f"{block}.")}
     if not parameters:
         raise ValueError(f"no site is inside '{block}'; expected the start of a name such as '{sites[0].name}'")
-    sides = [("as exported", before, operators(before, parameters)), ("as it runs", after, operators(after, parameters))]
+    sides = [
+        ("as exported", before, operators(before, parameters)),
+        ("as it runs", after, operators(after, parameters)),
+    ]
     height = TOP + ROW * (1 + max(len(ops) for _, _, ops in sides))
-    drawn = "".join(_side(f"{block} {title}", graph, ops, SIDE * side) for side, (title, graph, ops) in enumerate(sides))
+    drawn = "".join(
+        _side(f"{block} {title}", graph, ops, SIDE * side) for side, (title, graph, ops) in enumerate(sides)
+    )
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {2 * SIDE} {height}" font-family="sans-serif" font-size="13">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {2 * SIDE} {height}"'
+        ' font-family="sans-serif" font-size="13">'
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
         f'<path d="M0 0L8 4L0 8z" fill="{OTHER}"/></marker></defs>'
         f'<rect width="100%" height="100%" fill="white"/>{drawn}</svg>\n'
@@ -40,7 +46,7 @@ def block_svg(before: Graph, after: Graph, sites: Sequence[Site], block: str) ->
 
 
 def operators(graph: Graph, parameters: set[str]) -> list[Op]:
-    """Return the operators of a block in the order they run: its convolutions, and what follows each up to an activation."""
+    """Return the operators of a block in the order they run: each convolution and what follows up to an activation."""
     chosen: list[Op] = []
     unfinished: set[str] = set()
     for op in graph.live:

@@ -8,15 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 from paddle import inference
 
-from deploy.inference.config import Runtime, build_config, resolve_format
+from deploy.inference.config import build_config
+from deploy.inference.runtime import Runtime, resolve_format
 from ppresnet.errors import CheckFailedError, RequestError
 
 
 class Session:
     """Runs the program of a folder on batches; each thread gets a clone of its own, which shares the weights.
 
-    It needs only the program and its parameters, so a bundle that is still being made can be checked with it. Whoever loads
-    a finished bundle uses `Predictor`, which verifies it first.
+    It needs only the program and its parameters, so a bundle that is still being made can be checked with it.
+    A finished one is opened with `Predictor`, which verifies it first.
 
     Args:
         directory: holds `inference.json` or `inference.pdmodel`, and `inference.pdiparams`.
@@ -66,6 +67,8 @@ def check_output(logits: NDArray[np.float32], batch: int, who: str) -> None:
     if len(logits) != batch:
         raise CheckFailedError(f"{who}: {batch} images gave {len(logits)} rows; export the bundle again")
     if not np.isfinite(logits).all():
-        raise CheckFailedError(f"{who}: the output has NaN or infinity; the runtime or the input is broken, do not use it")
+        raise CheckFailedError(
+            f"{who}: the output has NaN or infinity; the runtime or the input is broken, do not use it"
+        )
     if not logits.any():
         raise CheckFailedError(f"{who}: the output is all zero; the runtime is broken, do not use it")

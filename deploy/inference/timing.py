@@ -1,4 +1,4 @@
-"""Latencies that can be compared: warm-up, then interleaved rounds, so that a slow minute hits every contender alike."""
+"""Latencies that can be compared: warm-up, then interleaved rounds, so that a slow minute hits all alike."""
 
 import time
 from collections.abc import Callable, Mapping

@@ -41,7 +41,9 @@ def freeze(model: nn.Layer, directory: Path, image_shape: tuple[int, int, int], 
         hashes[format] = hashlib.sha256((directory / PARAMS).read_bytes()).hexdigest()
     if len(set(hashes.values())) > 1:
         found = ", ".join(f".{format} {digest[:12]}" for format, digest in hashes.items())
-        raise CheckFailedError(f"{PARAMS}: expected the same parameters for every format, found {found}; report this model")
+        raise CheckFailedError(
+            f"{PARAMS}: expected the same parameters for every format, found {found}; report this model"
+        )
     if JSON in {path.name for path in directory.iterdir()}:
         _check_json(directory / JSON)
     # Paddle 3.3 and 2.6 leave a pickle of variable names beside the parameters; no predictor reads it.
@@ -62,7 +64,8 @@ def _save(model: nn.Layer, prefix: Path, image_shape: tuple[int, int, int], form
 
 
 def _check_params(model: nn.Layer, path: Path) -> None:
-    expected = [array for _, array in sorted((tensor.name, np.asarray(tensor)) for tensor in model.state_dict().values())]
+    tensors = {tensor.name: tensor for tensor in (*model.state_dict().values(), *model.buffers())}
+    expected = [np.asarray(tensors[name]) for name in sorted(tensors)]
     try:
         found = read_params(path)
     except BundleError as error:
@@ -71,7 +74,9 @@ def _check_params(model: nn.Layer, path: Path) -> None:
         raise StorageError(f"{path} has {len(found)} tensors, expected {len(expected)}; check the space there")
     for index, (ours, theirs) in enumerate(zip(expected, found, strict=True)):
         if ours.shape != theirs.shape or ours.tobytes() != theirs.tobytes():
-            raise StorageError(f"{path}: tensor {index} {list(theirs.shape)} is not the network's; check the disk there")
+            raise StorageError(
+                f"{path}: tensor {index} {list(theirs.shape)} is not the network's; check the disk there"
+            )
 
 
 def _check_json(path: Path) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from ppresnet.bundle import JSON, ONNX, PARAMS, PDMODEL
 from ppresnet.errors import PpresnetError
-from ppresnet.export.onnx_pads import repair_pads
 
 OPSET = 17
 TIMEOUT_SECONDS = 900.0
@@ -43,12 +42,11 @@ def convert(directory: Path, *, opset: int = OPSET, timeout: float = TIMEOUT_SEC
     The `.json` is tried first, then the `.pdmodel`, which knows mappers that the `.json` may lack.
 
     Args:
-        directory: holds what `freeze` wrote, the `.json` at least.
+        directory: holds what `freeze` wrote.
         opset: of ONNX.
         timeout: seconds for each attempt.
 
     Raises:
-        OSError: it could not be written.
         PpresnetError: no attempt succeeded; the message holds the last output of each.
     """
     failures = []
@@ -56,7 +54,6 @@ def convert(directory: Path, *, opset: int = OPSET, timeout: float = TIMEOUT_SEC
         if not (directory / program).is_file():
             continue
         if not (reason := _attempt(directory, program, opset, timeout)):
-            repair_pads(directory / ONNX, directory / JSON)
             return program
         (directory / ONNX).unlink(missing_ok=True)
         failures.append(f"from {program}: {reason}")

@@ -15,7 +15,20 @@ from numpy.typing import NDArray
 from paddle import nn
 
 from ppresnet import __version__
-from ppresnet.bundle import DEPLOY, GOLDEN, JSON, LABELS, ONNX, Deploy, FusionRow, ParityRow, Port, Site, Source, list_files
+from ppresnet.bundle import (
+    DEPLOY,
+    GOLDEN,
+    JSON,
+    LABELS,
+    ONNX,
+    Deploy,
+    FusionRow,
+    ParityRow,
+    Port,
+    Site,
+    Source,
+    list_files,
+)
 from ppresnet.checkpoint import Checkpoint
 from ppresnet.checkpoint.state import model_of
 from ppresnet.config import RunConfig
@@ -67,9 +80,12 @@ def subject_of(checkpoint: Checkpoint, path: Path, config: RunConfig) -> Subject
         CheckpointError: the weights do not fit the spec.
         RequestError: the recipe or the class names do not fit the network.
     """
-    # Parameter names come from a counter of the process; under a guard the same checkpoint gives the same bytes.
+    # Names come from counters of the process; so made, the same checkpoint gives the same bytes.
     with paddle.utils.unique_name.guard():
         model = model_of(checkpoint)
+    for name, buffer in model.named_buffers():
+        if name not in model.state_dict():
+            buffer.name = f"buffer_{name.replace('.', '_')}"
     spec = model.spec
     if config.model.in_channels != spec.in_channels or config.model.num_classes != spec.num_classes:
         raise RequestError(
@@ -78,7 +94,9 @@ def subject_of(checkpoint: Checkpoint, path: Path, config: RunConfig) -> Subject
         )
     classes = tuple(checkpoint.progress.get("classes") or map(str, range(spec.num_classes)))
     if len(classes) != spec.num_classes or tuple("\n".join(classes).splitlines()) != classes:
-        raise RequestError(f"expected {spec.num_classes} class names of one line each, found {list(classes)[:10]}; rename them")
+        raise RequestError(
+            f"expected {spec.num_classes} class names of one line each, found {list(classes)[:10]}; rename them"
+        )
     return Subject(checkpoint, path, config, model, preprocess_of(config.data, spec.in_channels), classes)
 
 
@@ -98,13 +116,10 @@ def write_files(subject: Subject, directory: Path, formats: Sequence[str], golde
     """
     preprocess = subject.preprocess
     shape = (preprocess.in_channels, preprocess.input_size, preprocess.input_size)
-    wanted = {*formats, "json"} if "onnx" in formats else set(formats)  # the converter reads the .json
-    programs: list[Format] = [format for format in ("json", "pdmodel") if format in wanted]  # type: ignore[misc]
+    programs: list[Format] = [format for format in ("json", "pdmodel") if format in formats]  # type: ignore[misc]
     freeze(subject.model, directory, shape, programs)
     if "onnx" in formats:
         convert(directory)
-    if "json" not in formats:
-        (directory / JSON).unlink(missing_ok=True)
     (directory / LABELS).write_bytes(("\n".join(subject.classes) + "\n").encode())
     write_golden(directory / GOLDEN, golden_NCHW, subject.logits(golden_NCHW))
 
@@ -128,7 +143,9 @@ def write_deploy(subject: Subject, directory: Path, parity: Sequence[ParityRow],
         spec=subject.model.spec.model_dump(mode="json"),
         config=subject.config.model_dump(mode="json"),
         preprocess=preprocess,
-        inputs=(Port(shape=(-1, preprocess.in_channels, preprocess.input_size, preprocess.input_size), dtype="float32"),),
+        inputs=(
+            Port(shape=(-1, preprocess.in_channels, preprocess.input_size, preprocess.input_size), dtype="float32"),
+        ),
         outputs=(Port(shape=(-1, len(subject.classes)), dtype="float32"),),
         files=list_files(directory),
         producers=_producers(),

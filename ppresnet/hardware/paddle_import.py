@@ -27,8 +27,7 @@ def start(
             CPU, since others round differently.
     """
     if repeat is not None and repeat.get("cpu") == cpu_model():
-        if isinstance(repeat.get("mkl_cpu_type"), str):
-            os.environ.setdefault(MKL_VARIABLE, repeat["mkl_cpu_type"])
+        os.environ.setdefault(MKL_VARIABLE, str(repeat.get("mkl_cpu_type") or ""))  # MKL reads '' as unset
         if isinstance(repeat.get("threads"), int):
             os.environ.setdefault(THREADS_VARIABLE, str(repeat["threads"]))
     chosen = prepare(device, threads)

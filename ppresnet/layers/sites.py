@@ -15,7 +15,7 @@ class Promise(NamedTuple):
 
 
 def conv_norm_promise(act: str | None, residual: bool = False) -> Promise:
-    """Return the promise of a convolution with BatchNorm, then a residual addition if any, then an activation if any."""
+    """Return the promise of a convolution with BatchNorm, then an addition, then an activation, where there are any."""
     if residual:
         return Promise("conv+bn+residual+act", act)
     return Promise("conv+bn+act" if act else "conv+bn", act)

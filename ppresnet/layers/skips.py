@@ -1,5 +1,6 @@
 """Skips: what carries the input of a residual block around its branch. None has a nonlinearity."""
 
+import paddle
 import paddle.nn.functional as F
 from paddle import Tensor, nn
 
@@ -42,9 +43,17 @@ class ProjectionSkip(nn.Layer):
 class ZeroPadSkip(nn.Layer):
     """Every stride-th pixel, with zero channels on both sides: option A of He et al. 2015, free of parameters.
 
+    In evaluation, and so in every exported program, it takes the form of a projection whose kernel picks channels and
+    whose BatchNorm changes nothing; the values are the same to the bit. Every runtime has these operators and fuses the
+    addition behind them. (Under oneDNN the operator `pad` corrupts the heap in Paddle 3.3.1, paddle2onnx 2.1.0 leaves the
+    value of `pad3d` unset, and a padded skip keeps the oneDNN pass for `.pdmodel` from fusing.)
+
     Raises:
         ConfigError: the branch has fewer channels than the input.
     """
+
+    # Epsilon and variance add up to one exactly, and fusion passes want an epsilon of at most 1e-3.
+    EPSILON = 2.0**-10
 
     def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__()
@@ -56,13 +65,25 @@ class ZeroPadSkip(nn.Layer):
         self.stride = stride
         before = (out_channels - in_channels) // 2
         self.pad = [0, 0, 0, 0, before, out_channels - in_channels - before]
+        picks = paddle.eye(out_channels, in_channels).roll(before, axis=0)
+        # Every statistic is a buffer of its own: the folding passes do not take one that serves twice.
+        fixed = {
+            "picks": picks.reshape([out_channels, in_channels, 1, 1]),
+            "mean": paddle.zeros([out_channels]),
+            "variance": paddle.full([out_channels], 1.0 - self.EPSILON),
+            "gamma": paddle.ones([out_channels]),
+            "beta": paddle.zeros([out_channels]),
+        }
+        for name, tensor in fixed.items():
+            self.register_buffer(name, tensor, persistable=False)
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
         """Return float32 [batch, out_channels, ceil(height / stride), ceil(width / stride)]."""
-        x_N1CHW = x_NCHW[:, :, :: self.stride, :: self.stride].unsqueeze(1)
-        # Channels are padded as the depth of a volume: that is the operator pad3d. The operator pad, which takes all
-        # axes at once, corrupts the heap when oneDNN runs it (Paddle 3.3.1).
-        return F.pad(x_N1CHW, self.pad, data_format="NCDHW").squeeze(1)
+        if self.training:
+            x_N1CHW = x_NCHW[:, :, :: self.stride, :: self.stride].unsqueeze(1)
+            return F.pad(x_N1CHW, self.pad, data_format="NCDHW").squeeze(1)
+        out = F.conv2d(x_NCHW, self.picks, stride=self.stride)
+        return F.batch_norm(out, self.mean, self.variance, self.gamma, self.beta, epsilon=self.EPSILON)
 
 
 def _shapes(in_channels: int, out_channels: int, stride: int) -> str:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from ppresnet.hardware import Hardware, paddle_import
 from ppresnet.hardware.cpu import cpu_model
 from ppresnet.hardware.probe import MKL_VARIABLE, THREADS_VARIABLE
 
+BEFORE = asdict(Hardware(cpu_model(), "5", 1, "cpu", "measured", 3.0))
 # The texts as Paddle 2.6.2 and 3.3.1 print them.
 REMARKS = """
 import sys, warnings
@@ -26,12 +28,12 @@ warnings.warn("No ccache found. Please be aware that recompiling all source file
 
 
 def started(
-    monkeypatch: pytest.MonkeyPatch, threads: int | str = "auto", **repeat: object
+    monkeypatch: pytest.MonkeyPatch, repeat: Mapping[str, Any] | None, threads: int | str = "auto"
 ) -> tuple[Hardware, str | None, str | None]:
     """What `start` chose, and MKL's and OpenMP's variables as Paddle would find them."""
     events: list[str] = []
     monkeypatch.setattr(paddle_import, "import_paddle", lambda: events.append("paddle"))
-    chosen = paddle_import.start("cpu", threads, events.append, repeat=repeat or None)
+    chosen = paddle_import.start("cpu", threads, events.append, repeat=repeat)
     assert events == [chosen.describe(), "paddle"]
     return chosen, os.environ.get(MKL_VARIABLE), os.environ.get(THREADS_VARIABLE)
 
@@ -49,39 +51,41 @@ def imported(folder: Path, paddle: str, after: str = "") -> subprocess.Completed
 
 
 def test_start_chooses_when_there_is_nothing_to_repeat(fresh: CountingProber, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert started(monkeypatch)[1:] == ("9", "2")
+    assert started(monkeypatch, None)[1:] == ("9", "2")
 
 
 def test_same_cpu_repeats_kernels_and_threads(fresh: CountingProber, monkeypatch: pytest.MonkeyPatch) -> None:
-    chosen, mkl, threads = started(monkeypatch, cpu=cpu_model(), mkl_cpu_type="5", threads=1)
+    chosen, mkl, threads = started(monkeypatch, BEFORE)
     assert (mkl, threads) == ("5", "1")
     assert (chosen.mkl_cpu_type, chosen.threads) == ("5", 1)
     assert fresh.asked == []
 
 
 def test_another_cpu_is_not_repeated(fresh: CountingProber, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert started(monkeypatch, cpu="another", mkl_cpu_type="5", threads=1)[1:] == ("9", "2")
+    assert started(monkeypatch, {**BEFORE, "cpu": "another"})[1:] == ("9", "2")
 
 
-def test_environment_of_the_user_wins_over_the_repeat(fresh: CountingProber, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kernels_of_the_user_win_over_the_repeat(fresh: CountingProber, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(MKL_VARIABLE, "7")
-    assert started(monkeypatch, cpu=cpu_model(), mkl_cpu_type="5", threads=1)[1:] == ("7", "1")
+    assert started(monkeypatch, BEFORE)[1:] == ("7", "1")
 
 
 def test_threads_of_the_user_win_over_the_repeat(fresh: CountingProber, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(THREADS_VARIABLE, "2")
-    assert started(monkeypatch, cpu=cpu_model(), mkl_cpu_type="5", threads=1)[1:] == ("5", "2")
+    assert started(monkeypatch, BEFORE)[1:] == ("5", "2")
 
 
 def test_threads_asked_for_win_over_the_repeat(fresh: CountingProber, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert started(monkeypatch, 2, cpu=cpu_model(), mkl_cpu_type="5", threads=1)[1:] == ("5", "2")
+    assert started(monkeypatch, BEFORE, 2)[1:] == ("5", "2")
 
 
-@pytest.mark.parametrize("repeat", [{}, {"mkl_cpu_type": 5, "threads": "1"}, {"mkl_cpu_type": None, "threads": None}])
+@pytest.mark.parametrize(
+    "change", [{"cpu": None}, {"mkl_cpu_type": 5, "threads": "1"}, {"mkl_cpu_type": None, "threads": None}]
+)
 def test_broken_repeat_is_ignored(
-    fresh: CountingProber, monkeypatch: pytest.MonkeyPatch, repeat: Mapping[str, Any]
+    fresh: CountingProber, monkeypatch: pytest.MonkeyPatch, change: Mapping[str, Any]
 ) -> None:
-    assert started(monkeypatch, cpu=cpu_model(), **repeat)[1:] == ("9", "2")
+    assert started(monkeypatch, {**BEFORE, **change})[1:] == ("9", "2")
 
 
 # --- import_paddle

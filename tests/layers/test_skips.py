@@ -23,7 +23,11 @@ def test_zero_pad_subsamples_and_pads_both_sides(channels: int, out: int, stride
     expected = np.zeros((2, out, 6 // stride, 6 // stride), np.float32)
     before = (out - channels) // 2
     expected[:, before : before + channels] = x[:, :, ::stride, ::stride]
-    np.testing.assert_array_equal(ZeroPadSkip(channels, out, stride)(paddle.to_tensor(x)).numpy(), expected)
+    skip = ZeroPadSkip(channels, out, stride)
+    np.testing.assert_array_equal(skip(paddle.to_tensor(x)).numpy(), expected)
+    skip.eval()
+    np.testing.assert_array_equal(skip(paddle.to_tensor(x)).numpy(), expected)
+    assert not skip.state_dict()
 
 
 def test_projection_is_a_strided_matrix_product_when_its_norm_is_neutral() -> None:

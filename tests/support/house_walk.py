@@ -21,7 +21,7 @@ IMPORTS_PADDLE = ("ppresnet", "hardware", "paddle_import")  # only when called: 
 _TARGET = {"errors", "files", "hardware", "bundle", "pixels", "cli"}
 # Room of deploy -> rooms of ppresnet (None: all), rooms of deploy.
 DEPLOY: dict[str, tuple[set[str] | None, set[str]]] = {
-    "inference": (_TARGET, set()),
+    "inference": (_TARGET | {"paddle_api"}, set()),
     "lite": (_TARGET, {"inference"}),
     "serving": (_TARGET, {"inference"}),
     "slim": (None, {"inference"}),

@@ -1,0 +1,45 @@
+"""Every model of the zoo in every format, each by its own runtime; networks for 224 pixels at 64, to be quick."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import paddle
+import pytest
+from jury import Jury
+
+from ppresnet.checkpoint import Checkpoint
+from ppresnet.checkpoint.state import weights_of
+from ppresnet.config import from_dict
+from ppresnet.export.golden import random_inputs
+from ppresnet.export.onnx import can_convert
+from ppresnet.export.parity import check_parity
+from ppresnet.export.stage import subject_of, write_files
+from ppresnet.models import build
+from ppresnet.paddle_api import has_json
+from ppresnet.spec import MODELS, spec_of
+
+FORMATS = (*(("json",) if has_json() else ()), "pdmodel", *(("onnx",) if can_convert() else ()))
+ROWS = {"json": 4, "pdmodel": 4, "onnx": 2}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODELS)
+def test_every_format_answers_as_the_network(name: str, tmp_path: Path) -> None:
+    paddle.seed(1)
+    model = build(spec_of(name, num_classes=10))
+    size = 16 if name.startswith("cifar") else 64
+    data = {"input_size": size, "mean": [0.5] * 3, "std": [0.25] * 3}
+    config = from_dict({"name": name, "model": {"name": name, "num_classes": 10, "in_channels": 3}, "data": data})
+    spec = json.loads(model.spec.model_dump_json())
+    checkpoint = Checkpoint(weights_of(model), {}, {}, spec, config.model_dump(mode="json"), {})
+    del model
+    subject = subject_of(checkpoint, tmp_path, config)
+    inputs = random_inputs(4, subject.preprocess)
+    assert np.isfinite(subject.logits(inputs)).all()
+    write_files(subject, tmp_path, FORMATS, inputs)
+    with Jury(tmp_path) as jury:
+        rows = check_parity(subject.logits, jury.candidates(FORMATS), {"random": inputs})
+    assert [f"{row.format} {row.runtime}: {row.status}" for row in rows if row.status != "ok"] == []
+    assert len(rows) == sum(ROWS[format] for format in FORMATS)
+    assert max(row.rel_diff or 0 for row in rows) <= 1e-4

@@ -1,0 +1,141 @@
+import json
+from pathlib import Path
+
+import benchmark
+import bundle as bundle_tool
+import export
+import numpy as np
+import pytest
+import tiny_network
+from benchmark_rows import Rival, entries
+from contender import Entry
+from PIL import Image
+from runtimes import installed
+
+from ppresnet import cli
+from ppresnet.bundle import ONNX, read_bundle
+from ppresnet.errors import CheckFailedError
+
+KEYS = {"backend", "precision", "batch", "threads", "status", "p50_ms", "p95_ms", "images_per_second", "rel_diff"}
+KEYS |= {"top1_agreement", "top1", "size_mb"}
+
+
+def run(module: object, *arguments: object) -> int:
+    return cli.run(module.main, module.parse([str(part) for part in arguments]))  # type: ignore[attr-defined]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two bundles, `a` and `b`, of different weights; `a` has been timed and recorded."""
+    folder = tmp_path_factory.mktemp("bundles")
+    for seed, name in enumerate("ab"):
+        tiny_network.save_tiny(folder / f"run-{name}", seed)
+        assert run(export, "--checkpoint", folder / f"run-{name}", "--output", folder / name) == 0
+    options = ("--rounds", 2, "--data", "--images", 40, "--record", "--threads", 1, "--batch", 2)
+    files = ("--json", folder / "rows.json", "--picture", folder / "rows.png")
+    assert run(benchmark, "--model", folder / "a", *options, *files) == 0
+    return folder
+
+
+def test_a_row_for_every_backend(made: Path) -> None:
+    result = json.loads((made / "rows.json").read_text())
+    rows = {(row["backend"], row["precision"]): row for row in result["rows"]}
+    bundle = read_bundle(made / "a")
+    for format in bundle.formats:
+        for backend, precision in (("native", "fp32"), ("onednn", "fp32"), ("onednn", "bf16")):
+            assert (f"paddle {backend} ({format})", precision) in rows
+    assert ("onnxruntime", "fp32") in rows
+    assert (("openvino", "bf16") in rows) == installed("openvino")
+    for (_, precision), row in rows.items():
+        assert row.keys() == KEYS
+        assert (row["batch"], row["threads"]) == (2, 1)
+        if row["status"] == "ok":
+            assert 0 < row["p50_ms"] <= row["p95_ms"]
+            assert row["images_per_second"] == pytest.approx(2e3 / row["p50_ms"])
+            assert row["rel_diff"] <= {"fp32": 1e-5, "bf16": 5e-2}[precision]
+    assert rows["paddle native (pdmodel)", "fp32"]["status"] == "ok"
+    assert rows["paddle native (pdmodel)", "fp32"]["top1_agreement"] == 100.0
+    assert 0 <= rows["paddle native (pdmodel)", "fp32"]["top1"] <= 100
+
+
+def test_picture_and_record(made: Path) -> None:
+    with Image.open(made / "rows.png") as picture:
+        assert picture.format == "PNG"
+        assert picture.width > 400
+    recorded = {(row.backend, row.precision): row.p50_ms for row in read_bundle(made / "a").deploy.latency}
+    rows = json.loads((made / "rows.json").read_text())["rows"]
+    assert recorded == {(row["backend"], row["precision"]): row["p50_ms"] for row in rows}
+
+
+def test_a_failure_is_a_row_with_its_reason(made: Path) -> None:
+    bundle = read_bundle(made / "b")
+    rival = Rival(bundle.path, Entry("paddle native", "bf16", "pdmodel", 1))
+    try:
+        rival.attempt(lambda it: benchmark.fidelity(it, bundle, 1))
+    finally:
+        rival.end()
+    row = rival.row(1)
+    assert "bf16" in row["status"]
+    assert (row["p50_ms"], row["rel_diff"]) == (None, None)
+
+
+def test_failed_rivals_are_left_alone() -> None:
+    rival = Rival(Path("nowhere"), Entry("x"))
+    calls = []
+
+    def work(one: Rival) -> None:
+        calls.append(one)
+        raise CheckFailedError("first")
+
+    rival.attempt(work)
+    rival.attempt(work)
+    assert (len(calls), rival.status) == (1, "first")
+
+
+def test_entries_begin_with_the_reference(made: Path) -> None:
+    found = entries(read_bundle(made / "a"), threads=2, batch=4)
+    assert (found[0].backend, found[0].precision, found[0].format) == ("paddle native", "fp32", "pdmodel")
+    assert {entry.threads for entry in found} == {2}
+
+
+@pytest.mark.parametrize("option", ["--batch", "--threads", "--rounds"])
+def test_zero_is_refused(made: Path, option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(benchmark, "--model", made / "a", option, 0) == 2
+    assert f"{option}: expected a number from 1 on" in capsys.readouterr().err
+
+
+def test_inspect_and_verify(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(bundle_tool, "inspect", made / "a", "--json", tmp_path / "i.json") == 0
+    assert "12.50 %" in capsys.readouterr().out
+    assert json.loads((tmp_path / "i.json").read_text())["name"] == "tiny"
+    assert run(bundle_tool, "verify", made / "a", "--json", tmp_path / "v.json") == 0
+    verified = json.loads((tmp_path / "v.json").read_text())
+    formats = set(read_bundle(made / "a").formats) | (
+        {"onnx"} & {Path(ONNX).suffix[1:]} if ONNX in verified["files"] else set()
+    )
+    assert {row["format"] for row in verified["golden"]} == formats
+    assert all(row["status"] == "ok" for row in verified["golden"])
+
+
+def test_diff_names_what_changed(made: Path, tmp_path: Path) -> None:
+    assert run(bundle_tool, "diff", made / "a", made / "b", "--json", tmp_path / "d.json") == 0
+    found = json.loads((tmp_path / "d.json").read_text())
+    assert not found["same"]
+    assert [found[key] for key in ("spec", "preprocess", "labels", "accuracy")] == [[], [], [], []]
+    assert {"path": "inference.pdiparams.sha256", "before": None, "after": None}.keys() == found["files"][0].keys()
+    assert "inference.pdiparams.sha256" in {one["path"] for one in found["files"]}
+    assert all(one["after"] is None for one in found["latency"])
+    assert found["latency"]
+
+    weights = {row["tensor"]: row for row in found["weights"]}
+    old, new = (tiny_network.tiny_checkpoint(seed).weights["stem.conv.weight"] for seed in (0, 1))
+    expected = np.abs(old - new).max() / np.abs(old).max()
+    assert weights["stem.conv"]["rel_diff"] == pytest.approx(expected, rel=1e-5)
+    assert run(bundle_tool, "diff", made / "a", made / "a", "--json", tmp_path / "s.json") == 0
+    assert json.loads((tmp_path / "s.json").read_text())["same"]
+
+
+def test_diff_wants_two_and_inspect_one(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(bundle_tool, "diff", made / "a") == 2
+    assert run(bundle_tool, "inspect", made / "a", made / "b") == 2
+    assert "takes one bundle" in capsys.readouterr().err
