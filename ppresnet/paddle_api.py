@@ -52,7 +52,7 @@ def save_program(layer: nn.Layer, prefix: Path, inputs: Sequence[Any], format: F
 
 
 def gelu(x: paddle.Tensor) -> paddle.Tensor:
-    """Return x * Phi(x) (Hendrycks and Gimpel 2016, arXiv:1606.08415), which `F.gelu` of 3.3.1 cannot save for `.pdmodel`."""
+    """Return x * Phi(x) (Hendrycks and Gimpel 2016, arXiv:1606.08415); `F.gelu` of 3.3.1 cannot become a `.pdmodel`."""
     if paddle.in_dynamic_mode() or (has_json() and paddle.framework.in_pir_mode()):
         return paddle.nn.functional.gelu(x)
     from paddle.base.layer_helper import LayerHelper

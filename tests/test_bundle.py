@@ -55,12 +55,12 @@ def test_every_file_but_deploy_json_and_the_manifest_is_listed_in_deploy_json(ma
 
 def test_the_path_of_a_file_is_given_only_if_it_is_there(made: Path) -> None:
     assert read_bundle(made).file(PDMODEL) == made / PDMODEL
-    with pytest.raises(BundleError, match="has no model.onnx"):
+    with pytest.raises(BundleError, match=r"has no model\.onnx"):
         read_bundle(made).file("model.onnx")
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match="no bundle at .*nowhere"):
+    with pytest.raises(BundleError, match=r"no bundle at .*nowhere"):
         read_bundle(tmp_path / "nowhere")
 
 

@@ -40,7 +40,7 @@ def show(rows: Sequence[dict[str, Any]], name: str) -> None:
 
 
 def draw(rows: Sequence[dict[str, Any]], name: str, cpu: str, path: Path) -> None:
-    """Write the median latencies as bars, with a whisker up to p95, fastest first; backends that failed are named below.
+    """Write the median latencies as bars, with a whisker up to p95, fastest first; failed backends are named.
 
     Raises:
         StorageError: the PNG could not be written.

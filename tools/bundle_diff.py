@@ -21,8 +21,8 @@ Change = dict[str, Any]
 def difference(one: Bundle, other: Bundle) -> dict[str, Any]:
     """Return the changes from one bundle to another; each list is empty where nothing changed.
 
-    The keys are `spec`, `preprocess`, `config`, `producers`, `labels` (path, before, after), `weights` (tensor, rel_diff or the shapes),
-    `accuracy`, `latency` and `files` (before, after).
+    The keys are `spec`, `preprocess`, `config`, `producers`, `labels`, `accuracy`, `latency` and `files` (each change a
+    path, before and after) and `weights` (each a tensor, rel_diff, and the shapes before and after).
     """
     a, b = one.deploy, other.deploy
     plain_a, plain_b = a.model_dump(mode="json"), b.model_dump(mode="json")
@@ -51,9 +51,9 @@ def changed(before: Any, after: Any, path: str = "") -> list[Change]:
 
 
 def changed_weights(one: Bundle, other: Bundle) -> list[Change]:
-    """Return every tensor that differs, the most changed first, with max|a - b| / max|a|, or the shapes where those differ.
+    """Return every tensor that differs, the most changed first, with max|a - b| / max|a|.
 
-    Tensors are named by the promised site of a filter, else by the parameter.
+    Tensors are named by the promised site of a filter, else by the parameter; those of another shape have no rel_diff.
     """
     if one.deploy.files[PARAMS] == other.deploy.files[PARAMS]:
         return []
@@ -62,7 +62,7 @@ def changed_weights(one: Bundle, other: Bundle) -> list[Change]:
         a = dict(zip(b, a.values(), strict=True))
     elif "json" not in other.formats and len(a) == len(b):
         b = dict(zip(a, b.values(), strict=True))
-    found = []
+    found: list[Change] = []
     for name in a.keys() | b.keys():
         before, after = a.get(name), b.get(name)
         if before is None or after is None or before.shape != after.shape:

@@ -1,4 +1,4 @@
-"""A runtime in a process of its own: what crashes, hangs or corrupts memory there is a finding, not the end of the tool."""
+"""A runtime in a process of its own: a crash, a hang or corrupt memory there is a finding, not the end of the tool."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Contender:
     def __init__(self, directory: Path, timeout: float = 300.0) -> None:
         self._timeout, self._stopped = timeout, False
         self._connection, theirs = Pipe()
-        self._log = tempfile.TemporaryFile()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `end`
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path)}
         command = [
             sys.executable,

@@ -31,7 +31,7 @@ def evaluation_images(bundle: Bundle, root: str | None, most: int) -> Evaluated:
 
     Raises:
         RequestError: the bundle holds no recipe.
-        DataError: the split cannot be opened, its classes are not the bundle's labels, or none of its images is readable.
+        DataError: the split cannot be opened, has other classes than the bundle, or no readable image.
     """
     if bundle.deploy.config is None:
         raise RequestError(f"{bundle.path} holds no recipe, so --data has nothing to open; export it again")
@@ -40,7 +40,8 @@ def evaluation_images(bundle: Bundle, root: str | None, most: int) -> Evaluated:
     source = open_split(config.data, "val", in_channels=preprocess.in_channels, num_classes=len(bundle.labels))
     if tuple(source.classes) != bundle.labels:
         raise DataError(
-            f"the classes of the data set are not the bundle's labels; expected {bundle.labels[:5]}, found {source.classes[:5]}"
+            f"the classes of the data set are not the bundle's labels; "
+            f"expected {bundle.labels[:5]}, found {source.classes[:5]}"
         )
     indices = np.linspace(0, len(source) - 1, min(len(source), most)).astype(np.int64)
     batch = Samples(source, preprocess).load(0, indices)

@@ -1,4 +1,4 @@
-"""Export a checkpoint as a bundle that is proved: python tools/export.py --checkpoint runs/digits_resnet20 --output bundle."""
+"""Export a checkpoint as a proved bundle: python tools/export.py --checkpoint runs/digits_resnet20 --output bundle."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from export_show import console, show
 from jury import Jury
-from rich.console import Console
-from rich.table import Table
 from runtimes import installed
 
 from ppresnet import cli, files, hardware
@@ -41,7 +40,7 @@ def main(arguments: argparse.Namespace) -> cli.Result:
     with files.staged_directory(arguments.output, replace=True) as staging:
         deploy, report = _export(checkpoint, path, config, staging, formats, arguments.tolerance)
     report = {**report, "notes": notes + report["notes"], "output": str(arguments.output)}
-    _show(deploy, report["notes"])
+    show(deploy, report["notes"])
     if failures := report["failures"]:
         if arguments.json is not None:
             files.atomic_write(arguments.json, json.dumps(report, indent=2) + "\n")
@@ -105,7 +104,7 @@ def _export(
     for format in failed:
         stage.drop_format(staging, format)
     audit = _audit(subject, staging)
-    _console().print(audit.table())
+    console().print(audit.table())
     deploy = stage.write_deploy(subject, staging, rows, audit.rows)
     failures += [
         f"fusion: {row.format} {row.backend}: a site is neither fused nor explained"
@@ -130,30 +129,6 @@ def _explained(row: FusionRow) -> bool:
 
 def _sentence(row: ParityRow) -> str:
     return f"parity: {row.format} under {row.runtime}, {row.data} batch of {row.batch}: {row.status}"
-
-
-def _console() -> Console:
-    # Into a file or a pipe rich would squeeze the tables into 80 columns.
-    return Console(width=None if sys.stdout.isatty() else 150)
-
-
-def _show(deploy: Deploy, notes: list[str]) -> None:
-    console = _console()
-    table = Table(
-        "format",
-        "runtime",
-        "inputs",
-        "batch",
-        "relative difference",
-        "status",
-        title=f"{deploy.name}: parity with the network",
-    )
-    for row in deploy.parity:
-        shown = "-" if row.rel_diff is None else f"{row.rel_diff:.1e}"
-        table.add_row(row.format, row.runtime, row.data, str(row.batch), shown, row.status)
-    console.print(table)
-    for note in notes:
-        console.print(f"note: {note}")
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:

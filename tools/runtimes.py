@@ -48,7 +48,7 @@ def open_onnxruntime(directory: Path, threads: int | None = None) -> Runner:
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     session = onnxruntime.InferenceSession(str(directory / ONNX), options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
-    return lambda images_NCHW: session.run(None, {name: images_NCHW})[0]  # type: ignore[no-any-return]
+    return lambda images_NCHW: session.run(None, {name: images_NCHW})[0]
 
 
 def open_openvino(directory: Path, precision: str, batch: int | None = None, threads: int | None = None) -> Runner:
@@ -80,7 +80,7 @@ def open_openvino(directory: Path, precision: str, batch: int | None = None, thr
     if batch is not None:
         model.reshape([batch, *model.inputs[0].partial_shape[1:]])
     request = core.compile_model(model, "CPU", settings).create_infer_request()
-    return lambda images_NCHW: request.infer({0: images_NCHW}, share_inputs=True)[0]  # type: ignore[no-any-return]
+    return lambda images_NCHW: request.infer({0: images_NCHW}, share_inputs=True)[0]
 
 
 def installed(package: str) -> bool:

@@ -11,7 +11,6 @@ from functools import cached_property
 NAMES = {
     "elementwise_add": "add",
     "fused_elementwise_add": "add",
-    "silu": "swish",
     "gelu_erf": "gelu",
     "gelu_tanh": "gelu",
     "depthwise_conv2d": "conv2d",

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from deploy.inference.graph import Graph, Op, op_name
 from ppresnet.bundle import Site, UnfusedSite
 
+# Two operators for one function; only the second is known to the fusion passes.
+ALIKE = {"silu": "swish"}
+
 
 @dataclass(frozen=True)
 class Walk:
@@ -47,7 +50,7 @@ def judge(graph: Graph, site: Site, backend: str) -> UnfusedSite | None:
 
 
 def _cause(graph: Graph, site: Site, walk: Walk, backend: str) -> str:
-    act = op_name(site.act) if site.act else None
+    act = _function(site.act)
     if backend == "native":
         return "Paddle's native CPU kernels take in BatchNorm and nothing else"
     if backend == "gpu" and act not in (None, "relu"):
@@ -59,16 +62,18 @@ def _cause(graph: Graph, site: Site, walk: Walk, backend: str) -> str:
             return "the GPU passes want the convolution as the second input; write `identity + out`"
         if backend == "onednn" and not graph.ancestors(value).intersection(others):
             return "the oneDNN pass for .pdmodel wants a residual that the convolution depends on; a padded skip is not"
+    if "silu" in walk.left and backend == "onednn":
+        return "the oneDNN passes know the operator swish, not silu; build the network with nn.Swish"
     if act == "leaky_relu" and backend == "onednn":
         return "the pass for .json crashes on leaky_relu (Paddle 3.3.1) and is off; .pdmodel fuses it"
     return ""
 
 
 def _walk(graph: Graph, conv: Op, site: Site) -> Walk:
-    act = op_name(site.act) if site.act else None
+    act = _function(site.act)
     # A projection may take the addition and the activation of its block; then the branch feeds it as the residual.
     takes_sum = conv.residual is not None and "residual" not in site.pattern
-    if conv.act not in (None, act) and not takes_sum:
+    if _function(conv.act) not in (None, act) and not takes_sum:
         return Walk(conv, (), f"expected {act or 'no activation'} in the convolution, found {conv.act}")
     wanted = ["addition"] * ("residual" in site.pattern and conv.residual is None)
     wanted += [act] if act and conv.act is None else []
@@ -84,11 +89,11 @@ def _walk(graph: Graph, conv: Op, site: Site) -> Walk:
         if part in wanted:
             wanted.remove(part)
         if user.filter is None:
-            left.append(part)
+            left.append(user.type if part == act else part)
         if part == "addition" and user.filter is None:
             addition = user, value
-        if user.act in wanted:
-            wanted.remove(user.act)
+        if _function(user.act) in wanted:
+            wanted.remove(_function(user.act))
         value = user.outputs[0]
     found = ", ".join(user.type for user in users) or "the output"
     problem = f"expected {wanted[0]} after {conv.type} '{site.parameter}', found {found}" if wanted else ""
@@ -102,4 +107,9 @@ def _part(graph: Graph, user: Op, value: str) -> str:
     if user.type == "add":
         others = [each for each in user.inputs if each != value]
         return "bias" if others and all(graph.is_constant(each) for each in others) else "addition"
-    return user.type
+    return ALIKE.get(user.type, user.type)
+
+
+def _function(act: str | None) -> str | None:
+    name = op_name(act) if act else None
+    return ALIKE.get(name, name) if name else None

@@ -51,7 +51,7 @@ def write_golden(path: Path, inputs: NDArray[np.float32], outputs: NDArray[np.fl
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name, array in (("inputs", inputs), ("outputs", outputs)):
             member = io.BytesIO()
-            np.lib.format.write_array(member, np.ascontiguousarray(array, np.float32), allow_pickle=False)
+            np.lib.format.write_array(member, np.ascontiguousarray(array, np.float32), allow_pickle=False)  # type: ignore[no-untyped-call]
             # np.savez would write the time of day here.
             archive.writestr(zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0)), member.getvalue())
     path.write_bytes(buffer.getvalue())

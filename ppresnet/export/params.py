@@ -1,8 +1,8 @@
-"""Reads `inference.pdiparams` as plain data, without Paddle, so that what was written can be compared with what was meant.
+"""Reads `inference.pdiparams` as plain data, without Paddle, to check what was written.
 
-The file is a row of tensors without names, ordered by name (Paddle 2.6 to 3.3, `save_combine`). Each is: uint32 version 0,
-uint64 levels 0, uint32 version 0, int32 length of a protobuf `TensorDesc` (field 1 the data type, field 2 each dimension),
-that description, and the raw little-endian data.
+The file is a row of tensors without names, ordered by name (Paddle 2.6 to 3.3, `save_combine`). Each is: uint32 version
+0, uint64 levels 0, uint32 version 0, int32 length of a protobuf `TensorDesc` (field 1 the data type, field 2 each
+dimension), that description, and the raw little-endian data.
 """
 
 import json

@@ -89,8 +89,8 @@ def subject_of(checkpoint: Checkpoint, path: Path, config: RunConfig) -> Subject
     spec = model.spec
     if config.model.in_channels != spec.in_channels or config.model.num_classes != spec.num_classes:
         raise RequestError(
-            f"the recipe has {config.model.in_channels} channels and {config.model.num_classes} classes, the checkpoint "
-            f"{spec.in_channels} and {spec.num_classes}; use the recipe it was trained with"
+            f"the recipe has {config.model.in_channels} channels and {config.model.num_classes} classes, "
+            f"the checkpoint {spec.in_channels} and {spec.num_classes}; use the recipe it was trained with"
         )
     classes = tuple(checkpoint.progress.get("classes") or map(str, range(spec.num_classes)))
     if len(classes) != spec.num_classes or tuple("\n".join(classes).splitlines()) != classes:
@@ -116,7 +116,7 @@ def write_files(subject: Subject, directory: Path, formats: Sequence[str], golde
     """
     preprocess = subject.preprocess
     shape = (preprocess.in_channels, preprocess.input_size, preprocess.input_size)
-    programs: list[Format] = [format for format in ("json", "pdmodel") if format in formats]  # type: ignore[misc]
+    programs: list[Format] = [format for format in ("json", "pdmodel") if format in formats]
     freeze(subject.model, directory, shape, programs)
     if "onnx" in formats:
         convert(directory)

@@ -1,5 +1,7 @@
 """Evaluation of a network over a split."""
 
+from collections.abc import Callable
+
 import paddle
 import paddle.nn.functional as F
 from paddle import nn
@@ -9,7 +11,13 @@ from ppresnet.data import BrokenReport, Loader, Samples, batches, open_split, pr
 from ppresnet.train.metrics import Evaluation
 
 
-def evaluate(model: nn.Layer, loader: Loader, batch_size: int, broken: BrokenReport) -> Evaluation:
+def evaluate(
+    model: nn.Layer,
+    loader: Loader,
+    batch_size: int,
+    broken: BrokenReport,
+    after_batch: Callable[[], None] = lambda: None,
+) -> Evaluation:
     """Return the metrics of a network over all images of a split, in order.
 
     Args:
@@ -17,6 +25,7 @@ def evaluate(model: nn.Layer, loader: Loader, batch_size: int, broken: BrokenRep
         loader: of the split; its images are not augmented.
         batch_size: images per forward pass.
         broken: collects the images that cannot be read.
+        after_batch: is called after each batch and may raise to leave.
 
     Raises:
         DataError: more images are broken than the report tolerates.
@@ -33,6 +42,7 @@ def evaluate(model: nn.Layer, loader: Loader, batch_size: int, broken: BrokenRep
             logits = model(paddle.to_tensor(batch.images))
             losses = F.cross_entropy(logits, paddle.to_tensor(batch.labels), reduction="sum")
             result.add(float(losses), logits.numpy(), batch.labels)
+            after_batch()
     if was_training:
         model.train()
     result.broken = [item.name for item in broken.broken]

@@ -133,25 +133,29 @@ class Trainer:
             self.journal.scalars("speed", progress.step, {"images_per_second": self.throughput.rate})
             epochs = self.config.train.epochs
             self.journal.show(progress.step, f"epoch {progress.epoch + 1}/{epochs}", self.throughput.rate, loss)
+        self._leave_if_asked()
         every = self.config.checkpoint.every_steps
-        if self.preemption.signal_name is not None:
-            self._save()
-            raise InterruptedRunError(
-                f"stopped by {self.preemption.signal_name} after step {progress.step}; the state is saved in "
-                f"{self.store.directory}; the same command with --resume goes on exactly from there"
-            )
         if every is not None and progress.step % every == 0:
             self._save()
 
+    def _leave_if_asked(self) -> None:
+        if self.preemption.signal_name is None:
+            return
+        self._save()
+        raise InterruptedRunError(
+            f"stopped by {self.preemption.signal_name} after step {self.progress.step}; the state is saved in "
+            f"{self.store.directory}; the same command with --resume goes on exactly from there"
+        )
+
     def _finish_epoch(self) -> None:
         progress, config = self.progress, self.config
-        progress.epoch, progress.batch = progress.epoch + 1, 0
-        last = progress.epoch == config.train.epochs
-        improved = False
-        if last or progress.epoch % config.train.eval_every == 0:
+        last = progress.epoch + 1 == config.train.epochs
+        result = None
+        if last or (progress.epoch + 1) % config.train.eval_every == 0:
             broken = BrokenReport(config.data.max_broken, len(self.val_loader.samples.source))
-            result = evaluate(self.model, self.val_loader, config.train.batch_size, broken)
-            improved = self._note(result)
+            result = evaluate(self.model, self.val_loader, config.train.batch_size, broken, self._leave_if_asked)
+        progress.epoch, progress.batch = progress.epoch + 1, 0
+        improved = result is not None and self._note(result)
         if last or improved or progress.epoch % config.checkpoint.every_epochs == 0:
             self._save()
 

@@ -93,5 +93,5 @@ def test_what_paddle_raises_is_named(model: paddle.nn.Layer, tmp_path: Path, mon
         raise RuntimeError("(Unavailable) Cannot open")
 
     monkeypatch.setattr(module, "save_program", fail)
-    with pytest.raises(PpresnetError, match="could not save inference.pdmodel: RuntimeError: .*Cannot open"):
+    with pytest.raises(PpresnetError, match=r"could not save inference\.pdmodel: RuntimeError: .*Cannot open"):
         freeze(model, tmp_path, SHAPE, ["pdmodel"])

@@ -61,7 +61,7 @@ def test_every_cut_is_refused(bundle: Path) -> None:
     read_bundle(bundle)
 
 
-@pytest.mark.parametrize("name", [path for path in ("deploy.json", MANIFEST, "labels.txt")])
+@pytest.mark.parametrize("name", ["deploy.json", MANIFEST, "labels.txt"])
 def test_the_last_byte_counts(bundle: Path, name: str) -> None:
     path = bundle / name
     whole = path.read_bytes()

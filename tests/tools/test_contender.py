@@ -64,7 +64,7 @@ def test_a_crash_names_signal_and_last_words(tmp_path: Path) -> None:
 
 def test_a_hang_ends(tmp_path: Path) -> None:
     started = time.monotonic()
-    with Contender(tmp_path, timeout=0.5) as one, pytest.raises(CheckFailedError, match="no answer within 0.5 s"):
+    with Contender(tmp_path, timeout=0.5) as one, pytest.raises(CheckFailedError, match=r"no answer within 0\.5 s"):
         one.open(Entry("x", format="hang"))
     assert time.monotonic() - started < 20
 

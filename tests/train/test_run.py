@@ -120,6 +120,25 @@ def test_a_signal_saves_within_a_step_and_the_run_goes_on_exactly(
     _same_run(tmp_path / "cut", tmp_path / "whole")
 
 
+def test_a_signal_during_evaluation_leaves_at_once_and_the_run_goes_on_exactly(
+    recipe: Callable[..., RunConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _train(recipe(), tmp_path / "whole")
+    plain = trainer.evaluate
+
+    def send_signal(*arguments: object) -> object:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return plain(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(trainer, "evaluate", send_signal)
+    with pytest.raises(InterruptedRunError, match="SIGTERM after step 6"):
+        _train(recipe(), tmp_path / "cut")
+    assert read(tmp_path / "cut" / "checkpoints" / "step-00000006").progress["batch"] == 6
+    monkeypatch.setattr(trainer, "evaluate", plain)
+    _train(recipe(), tmp_path / "cut", resume=True)
+    _same_run(tmp_path / "cut", tmp_path / "whole")
+
+
 def test_resuming_with_workers_changes_nothing(recipe: Callable[..., RunConfig], tmp_path: Path) -> None:
     _train(recipe(), tmp_path / "whole")
     _train(recipe(data={"workers": 2}), tmp_path / "workers")

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from ppresnet import cli
@@ -40,7 +40,6 @@ class Tally:
 
     kills: int = 0
     inside_save: int = 0
-    refused: list[str] = field(default_factory=list)
 
 
 def command(output: Path, workers: int, kills: int) -> list[str]:
@@ -74,10 +73,13 @@ def train(output: Path, workers: int, kills: int) -> None:
 
 
 def kill_often(output: Path, workers: int, kills: int, seed: int) -> Tally:
-    """Start and kill the run `kills` times; odd ones are aimed inside a save, even ones come at a random time."""
+    """Start and kill the run `kills` times, and more often until half of the kills fell inside a save.
+
+    While they are not the half, a kill is aimed inside a save; otherwise it comes at a random time.
+    """
     rng = random.Random(seed)  # noqa: S311 - which moments, not secrets
     tally = Tally()
-    while tally.kills < kills:
+    while tally.kills < kills or 2 * tally.inside_save < tally.kills:
         aim_at_save = tally.inside_save <= tally.kills - tally.inside_save
         with tempfile.TemporaryFile() as log:
             process = subprocess.Popen(  # noqa: S603
@@ -85,7 +87,7 @@ def kill_often(output: Path, workers: int, kills: int, seed: int) -> Tally:
             )
             if aim_at_save:
                 _wait_for_save(process, output / "checkpoints", saves=rng.randint(1, 4))
-                time.sleep(rng.uniform(0.0, 0.004))
+                time.sleep(rng.uniform(0.0, 0.003))
             else:
                 _wait(process, rng.uniform(0.0, 4.0))
             process.send_signal(signal.SIGKILL)

@@ -67,7 +67,7 @@ def test_auto_takes_json_where_it_is_there(bundle: Path, net: nn.Layer, tmp_path
     assert resolve_format(bundle, Runtime()) == "json"
     old = bundles.save_programs(net, tmp_path / "old", formats=("pdmodel",))
     assert resolve_format(old, Runtime()) == "pdmodel"
-    with pytest.raises(RequestError, match="has no inference.json"):
+    with pytest.raises(RequestError, match=r"has no inference\.json"):
         resolve_format(old, Runtime(format="json"))
 
 
@@ -90,7 +90,9 @@ def test_fp32_is_the_network(bundle: Path, net: nn.Layer, asked: Runtime, batch:
 def test_bf16_is_near_the_network_and_not_fp32(bundle: Path, net: nn.Layer, format: Any) -> None:
     images = bundles.random_images(8)
     expected = bundles.logits_of(net, images)
-    difference = np.abs(Session(bundle, Runtime("onednn", "bf16", format))(images) - expected).max() / np.abs(expected).max()
+    difference = (
+        np.abs(Session(bundle, Runtime("onednn", "bf16", format))(images) - expected).max() / np.abs(expected).max()
+    )
     if "avx512" not in Path("/proc/cpuinfo").read_text(encoding="utf-8"):
         pytest.skip("this CPU has no AVX-512, without which oneDNN computes in fp32")
     assert 1e-5 < difference < 5e-2

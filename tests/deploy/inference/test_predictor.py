@@ -110,7 +110,7 @@ def test_golden_tensors_that_differ_are_noticed(bundle: Path, net: nn.Layer, tmp
     np.savez(other / GOLDEN, inputs=inputs, outputs=bundles.logits_of(net, inputs) * 1.01)
     for name in (MANIFEST, DEPLOY):
         (other / name).unlink()
-    with pytest.raises(CheckFailedError, match="golden tensors: expected a relative difference of at most 0.0001"):
+    with pytest.raises(CheckFailedError, match=r"golden tensors: expected a relative difference of at most 0\.0001"):
         Predictor(bundles.seal(other, net)).check_golden()
 
 

@@ -1,0 +1,35 @@
+"""What an export found, as tables."""
+
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from ppresnet.bundle import Deploy
+
+
+def console() -> Console:
+    """Return a console that is wide enough for the tables."""
+    # Into a file or a pipe rich would squeeze the tables into 80 columns.
+    return Console(width=None if sys.stdout.isatty() else 150)
+
+
+def show(deploy: Deploy, notes: Sequence[str]) -> None:
+    """Print the parity rows and the notes."""
+    wide = console()
+    table = Table(
+        "format",
+        "runtime",
+        "inputs",
+        "batch",
+        "relative difference",
+        "status",
+        title=f"{deploy.name}: parity with the network",
+    )
+    for row in deploy.parity:
+        shown = "-" if row.rel_diff is None else f"{row.rel_diff:.1e}"
+        table.add_row(row.format, row.runtime, row.data, str(row.batch), shown, row.status)
+    wide.print(table)
+    for note in notes:
+        wide.print(f"note: {note}")
