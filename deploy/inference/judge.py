@@ -92,8 +92,7 @@ def _walk(graph: Graph, conv: Op, site: Site) -> Walk:
             left.append(user.type if part == act else part)
         if part == "addition" and user.filter is None:
             addition = user, value
-        if _function(user.act) in wanted:
-            wanted.remove(_function(user.act))
+        wanted = [each for each in wanted if each != _function(user.act)]
         value = user.outputs[0]
     found = ", ".join(user.type for user in users) or "the output"
     problem = f"expected {wanted[0]} after {conv.type} '{site.parameter}', found {found}" if wanted else ""

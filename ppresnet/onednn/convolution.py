@@ -4,7 +4,6 @@ from typing import Any, NamedTuple
 
 import paddle
 from paddle import Tensor
-from paddle.autograd import PyLayer
 
 from ppresnet.onednn import library as c
 from ppresnet.onednn.kernel import Conversion, Kernel
@@ -174,7 +173,7 @@ class ConvolutionPlan:
         return [result if want else None for result, want in zip(results, wanted, strict=True)]
 
     def _source_gradient(self, session: Session, weights: Tensor, gradient: int) -> Tensor:
-        result = paddle.empty(list(self.shape.source))
+        result = paddle.empty(list(self.shape.source), "float32")
         landed = self.source_gradient.landing(session, result.data_ptr())
         addresses = {c.WEIGHTS: self.data_weights.enter(session, weights.data_ptr())}
         self.backward_data.run(session, addresses | {c.DIFF_DST: gradient, c.DIFF_SRC: landed})
@@ -182,8 +181,8 @@ class ConvolutionPlan:
         return result
 
     def _weights_gradient(self, session: Session, kept: Tensor, weights: Tensor, gradient: int) -> list[Tensor | None]:
-        result = paddle.empty(weights.shape)
-        bias = paddle.empty(weights.shape[:1]) if self.shape.bias else None
+        result = paddle.empty(weights.shape, "float32")
+        bias = paddle.empty(weights.shape[:1], "float32") if self.shape.bias else None
         landed = self.weights_gradient.landing(session, result.data_ptr())
         addresses = {c.SRC: self.kept_source.enter(session, kept.data_ptr())}
         if bias is not None:

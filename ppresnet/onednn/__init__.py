@@ -1,0 +1,11 @@
+"""CPU training kernels: the oneDNN that the Paddle wheel brings, through its C API; layers and models do not know of it.
+
+Paddle (2.6 to 3.3) trains on MKLML of 2019 with single-threaded loops around it, and uses its oneDNN for inference only.
+Here the tensors' own memory is handed to oneDNN's convolutions and batch normalisations.
+"""
+
+from ppresnet.onednn.kernels import Kernels
+from ppresnet.onednn.library import Library, OneDnnError
+from ppresnet.onednn.switch import active, disable, enable, open_library
+
+__all__ = ["Kernels", "Library", "OneDnnError", "active", "disable", "enable", "open_library"]

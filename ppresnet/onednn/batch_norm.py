@@ -1,0 +1,115 @@
+"""Batch normalisation in training, with a ReLU after it where there is one (Ioffe and Szegedy 2015, arXiv:1502.03167)."""
+
+from typing import NamedTuple
+
+import paddle
+from paddle import Tensor
+
+from ppresnet.onednn import library as c
+from ppresnet.onednn.kernel import Conversion, Kernel
+from ppresnet.onednn.library import Handle, Library
+from ppresnet.onednn.session import Session
+
+
+class NormShape(NamedTuple):
+    """A batch normalisation of given sizes.
+
+    Attributes:
+        source: batch, channels, height, width.
+        epsilon: added to the variance.
+        relu: whether a ReLU follows.
+    """
+
+    source: tuple[int, ...]
+    epsilon: float
+    relu: bool
+
+
+class Normalised(NamedTuple):
+    """What the forward pass leaves: statistics of the batch (the variance is the biased one), and the ReLU's signs."""
+
+    mean: Tensor
+    variance: Tensor
+    workspace: Tensor
+
+
+class NormPlan:
+    """The primitives of a batch normalisation of one shape; its output is a plain float32 tensor.
+
+    Args:
+        library: the library.
+        shape: of the normalisation.
+        layout: that of its input, and of its input's gradient; None: a plain float32 tensor.
+
+    Raises:
+        OneDnnError: `unimplemented` where oneDNN has no such kernel.
+    """
+
+    def __init__(self, library: Library, shape: NormShape, layout: Handle | None = None) -> None:
+        self.shape = shape
+        self._library = library
+        plain = library.plain(shape.source)
+        inside = layout if layout is not None else plain.value
+        flags = c.USE_SCALE | c.USE_SHIFT | (c.FUSE_RELU if shape.relu else 0)
+        workspace = [c.WORKSPACE] if shape.relu else []
+        forward = library.create(
+            "primitive_desc", library.engine.value, c.FORWARD_TRAINING, inside, inside, shape.epsilon, flags,
+            library.attributes.value, function="batch_normalization_forward_primitive_desc_create",
+        )  # fmt: skip
+        statistics = [c.MEAN, c.VARIANCE, c.SCALE]
+        self.forward = Kernel(library, forward, (c.SRC, c.DST, c.SHIFT, *statistics, *workspace))
+        backward = library.create(
+            "primitive_desc", library.engine.value, c.BACKWARD, inside, inside, inside, shape.epsilon, flags,
+            forward.value, library.attributes.value, function="batch_normalization_backward_primitive_desc_create",
+        )  # fmt: skip
+        gradients = [c.DIFF_SRC, c.DIFF_DST, c.DIFF_SCALE, c.DIFF_SHIFT]
+        self.backward = Kernel(library, backward, (c.SRC, *statistics, *workspace, *gradients))
+        self.destination = Conversion(library, self.forward.layouts[c.DST], plain.value)
+        self.gradient = Conversion(library, plain.value, self.backward.layouts[c.DIFF_DST])
+        self.source_size = self.forward.size(c.SRC)
+        self.workspace_size = self.forward.size(c.WORKSPACE) if shape.relu else 0
+
+    def run(self, session: Session, source: int, scale: Tensor, shift: Tensor, destination: Tensor) -> Normalised:
+        """Compute the output into `destination`.
+
+        Args:
+            session: of this thread.
+            source: address of the input.
+            scale: float32 [channels].
+            shift: float32 [channels].
+            destination: float32 [batch, channels, height, width].
+        """
+        channels = [self.shape.source[1]]
+        workspace = paddle.empty([self.workspace_size], "uint8")
+        result = Normalised(paddle.empty(channels, "float32"), paddle.empty(channels, "float32"), workspace)
+        landed = self.destination.landing(session, destination.data_ptr())
+        addresses = {c.SRC: source, c.DST: landed, c.SCALE: scale.data_ptr(), c.SHIFT: shift.data_ptr()}
+        self.forward.run(session, addresses | self._kept(result))
+        self.destination.leave(session, landed, destination.data_ptr())
+        return result
+
+    def run_backward(
+        self, session: Session, source: int, scale: Tensor, kept: Normalised, gradient: Tensor, target: int | None
+    ) -> tuple[int, Tensor, Tensor]:
+        """Return the gradients: where that of the input is, in its layout, and those of scale and shift.
+
+        Args:
+            session: of this thread.
+            source: address of the input.
+            scale: float32 [channels].
+            kept: what `run` returned.
+            gradient: of the output, float32 [batch, channels, height, width].
+            target: where the gradient of the input goes; None: to scratch memory.
+        """
+        entered = self.gradient.enter(session, gradient.data_ptr())
+        if target is None:
+            target = entered if self.gradient.needed else session.take(self.source_size)
+        result = paddle.empty(scale.shape, "float32"), paddle.empty(scale.shape, "float32")
+        addresses = {c.SRC: source, c.SCALE: scale.data_ptr(), c.DIFF_DST: entered, c.DIFF_SRC: target}
+        addresses |= {c.DIFF_SCALE: result[0].data_ptr(), c.DIFF_SHIFT: result[1].data_ptr()}
+        self.backward.run(session, addresses | self._kept(kept))
+        return target, *result
+
+    def _kept(self, kept: Normalised) -> dict[int, int]:
+        addresses = {c.MEAN: kept.mean.data_ptr(), c.VARIANCE: kept.variance.data_ptr()}
+        return addresses | ({c.WORKSPACE: kept.workspace.data_ptr()} if self.shape.relu else {})

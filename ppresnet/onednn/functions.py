@@ -1,0 +1,153 @@
+"""The differentiable operations: a convolution, a batch normalisation (+ ReLU), and both as one."""
+
+from typing import Any
+
+import paddle
+from paddle import Tensor
+from paddle.autograd import PyLayer
+
+from ppresnet.errors import RequestError
+from ppresnet.onednn.batch_norm import Normalised, NormPlan
+from ppresnet.onednn.convolution import ConvolutionPlan
+from ppresnet.onednn.session import Session
+
+
+Found = list[Normalised]
+
+
+class UnitPlan:
+    """A convolution without bias whose output goes straight into a normalisation, in the layout of the convolution."""
+
+    def __init__(self, convolution: ConvolutionPlan, norm: NormPlan) -> None:
+        self.convolution = convolution
+        self.norm = norm
+
+
+class Convolution(PyLayer):
+    """Convolves plain float32 tensors: `Convolution.apply(source, weights, bias or None, plan, session)`."""
+
+    @staticmethod
+    def forward(
+        context: Any, source: Tensor, weights: Tensor, bias: Tensor | None, plan: ConvolutionPlan, session: Session
+    ) -> Tensor:
+        """Return float32 [batch, output channels, height, width]."""
+        session.begin()
+        needs, source = wanted(source, weights, bias), contiguous(source)
+        result = paddle.empty(list(plan.shape.destination), "float32")
+        kept = plan.keep_source(session, source)
+        plan.run(session, kept, weights, bias, result)
+        context.save_for_backward(kept, weights)
+        context.plan, context.session, context.wanted = plan, session, needs
+        return result
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients of source, weights and bias."""
+        gradient = first_order(gradient)
+        context.session.begin()
+        kept, weights = context.saved_tensor()
+        plan, needs = context.plan, context.wanted
+        results = plan.run_backward(context.session, kept, weights, gradient.data_ptr(), needs)
+        return tuple(results if plan.shape.bias else results[:2])
+
+
+class BatchNorm(PyLayer):
+    """Normalises plain float32 tensors: `BatchNorm.apply(source, scale, shift, plan, session, found)`.
+
+    `found` is a list that takes the statistics of the batch: outputs that are not differentiable crash Paddle 2.6.2.
+    """
+
+    @staticmethod
+    def forward(
+        context: Any, source: Tensor, scale: Tensor, shift: Tensor, plan: NormPlan, session: Session, found: Found
+    ) -> Tensor:
+        """Return float32 [batch, channels, height, width]."""
+        session.begin()
+        needs, source = wanted(source, scale, shift), contiguous(source)
+        result = paddle.empty(source.shape, "float32")
+        kept = plan.run(session, source.data_ptr(), scale, shift, result)
+        found.append(kept)
+        context.save_for_backward(source, scale, *kept)
+        context.plan, context.session, context.wanted = plan, session, needs
+        return result
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients of source, scale and shift."""
+        gradient = first_order(gradient)
+        context.session.begin()
+        source, scale, *kept = context.saved_tensor()
+        result = paddle.empty(source.shape, "float32")
+        _, *others = context.plan.run_backward(
+            context.session, source.data_ptr(), scale, Normalised(*kept), gradient, result.data_ptr()
+        )
+        return only(context.wanted, result, *others)
+
+
+class Unit(PyLayer):
+    """A convolution and a normalisation: `Unit.apply(source, weights, scale, shift, plan, session, found)`."""
+
+    @staticmethod
+    def forward(
+        context: Any,
+        source: Tensor,
+        weights: Tensor,
+        scale: Tensor,
+        shift: Tensor,
+        plan: UnitPlan,
+        session: Session,
+        found: Found,
+    ) -> Tensor:
+        """Return float32 [batch, output channels, height, width]."""
+        session.begin()
+        needs, source = wanted(source, weights, scale, shift), contiguous(source)
+        convolved = paddle.empty([plan.norm.source_size], "uint8")
+        kept_source = plan.convolution.keep_source(session, source)
+        plan.convolution.run(session, kept_source, weights, None, convolved)
+        result = paddle.empty(list(plan.norm.shape.source), "float32")
+        kept = plan.norm.run(session, convolved.data_ptr(), scale, shift, result)
+        context.save_for_backward(kept_source, weights, convolved, scale, *kept)
+        found.append(kept)
+        context.plan, context.session, context.wanted = plan, session, needs
+        return result
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients of source, weights, scale and shift."""
+        gradient = first_order(gradient)
+        session, plan, needs = context.session, context.plan, context.wanted
+        session.begin()
+        source, weights, convolved, scale, *kept = context.saved_tensor()
+        between, *others = plan.norm.run_backward(
+            session, convolved.data_ptr(), scale, Normalised(*kept), gradient, None
+        )
+        inner = plan.convolution.run_backward(session, source, weights, between, (*needs[:2], False))
+        return (*inner[:2], *only(needs[2:], *others))
+
+
+def wanted(*tensors: Tensor | None) -> tuple[bool, ...]:
+    """Return for each tensor whether its gradient is wanted."""
+    return tuple(tensor is not None and not tensor.stop_gradient for tensor in tensors)
+
+
+def only(needs: tuple[bool, ...], *gradients: Tensor) -> tuple[Tensor | None, ...]:
+    """Return the gradients that are wanted, and None for the others, as PyLayer wants it."""
+    return tuple(gradient if need else None for gradient, need in zip(gradients, needs, strict=True))
+
+
+def first_order(gradient: Tensor) -> Tensor:
+    """Return the gradient as one contiguous tensor.
+
+    Raises:
+        RequestError: a gradient of gradients is asked for.
+    """
+    if paddle.is_grad_enabled():
+        raise RequestError(
+            "the oneDNN kernels have no gradients of gradients; set hardware.onednn: disabled for create_graph=True"
+        )
+    return contiguous(gradient)
+
+
+def contiguous(tensor: Tensor) -> Tensor:
+    """Return the tensor, or a copy where it is a view of another whose rows do not follow each other."""
+    return tensor if tensor.is_contiguous() else tensor.contiguous()

@@ -1,0 +1,101 @@
+"""The switch: puts the kernels in the place of Paddle's own for the layers of training, and takes them out again."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import paddle
+from paddle import Tensor, nn
+
+from ppresnet.errors import RequestError
+from ppresnet.onednn.kernels import Kernels
+from ppresnet.onednn.library import BFLOAT16, FLOAT32, Library, OneDnnError
+from ppresnet.onednn.trial import expect_equal_to_paddle
+
+Setting = Literal["auto", "enabled", "disabled"]
+Compute = Literal["float32", "bfloat16"]
+COMPUTE = {"float32": FLOAT32, "bfloat16": BFLOAT16}
+
+_kernels: Kernels | None = None
+_own: dict[type[nn.Layer], Callable[..., Tensor]] = {}  # the forward that each class had, while ours stands there
+
+
+def enable(setting: Setting = "auto", compute: Compute = "float32", units: Sequence[type[nn.Layer]] = ()) -> str:
+    """Let oneDNN run the convolutions and batch normalisations of training, and return a line that says so, or why not.
+
+    It does so in layers in training mode, for float32 tensors on the CPU, in dynamic mode; evaluation, `to_static` and
+    exports keep Paddle's own kernels. A trial comes first.
+
+    Args:
+        setting: `auto` stays with Paddle's kernels where these do not work, `enabled` insists, `disabled` takes them out.
+        compute: type inside the kernels of convolutions; tensors, weights and statistics are float32.
+        units: classes whose forward is act(norm(conv(x))) of attributes with these names; it is run as one.
+
+    Raises:
+        RequestError: `enabled`, and they do not work here.
+    """
+    global _kernels
+    disable()
+    if setting == "disabled":
+        return "training kernels: Paddle's own, since hardware.onednn is disabled"
+    try:
+        kernels = Kernels(open_library(), COMPUTE[compute])
+        expect_equal_to_paddle(kernels)
+    except OneDnnError as error:
+        if setting == "enabled":
+            raise RequestError(f"hardware.onednn is enabled, but {error}; set it to auto or disabled") from error
+        return f"training kernels: Paddle's own, since {error}"
+    _kernels = kernels
+    for layer, forward in ((nn.Conv2D, _convolution), (nn.BatchNorm2D, _normalisation), *((u, _unit) for u in units)):
+        _own[layer] = layer.forward
+        layer.forward = forward
+    version = ".".join(map(str, kernels.library.version))
+    return f"training kernels: oneDNN {version}, {compute}, equal to Paddle's in a trial"
+
+
+def disable() -> None:
+    """Put Paddle's own kernels back; graphs that were recorded before still find theirs."""
+    global _kernels
+    for layer, forward in _own.items():
+        layer.forward = forward
+    _own.clear()
+    _kernels = None
+
+
+def active() -> Kernels | None:
+    """Return the kernels in use, None where they are Paddle's own."""
+    return _kernels
+
+
+def open_library() -> Library:
+    """Return the oneDNN of the installed Paddle.
+
+    Raises:
+        OneDnnError: it is not there, it is another version, or the device is no CPU.
+    """
+    if paddle.get_device() != "cpu":
+        raise OneDnnError(f"the device is {paddle.get_device()}, and oneDNN is for CPUs")
+    path = Path(paddle.__file__).parent / "libs" / "libdnnl.so.3"
+    if not path.is_file():
+        raise OneDnnError(f"Paddle {paddle.__version__} brings no {path.name} in {path.parent}")
+    return Library(path)
+
+
+# `to_static` wants the first argument to be called `self`.
+def _convolution(self: nn.Conv2D, x: Tensor) -> Tensor:
+    result = _kernels.convolve(self, x) if _kernels is not None else None
+    return result if result is not None else _own_forward(self)(self, x)
+
+
+def _normalisation(self: nn.BatchNorm2D, input: Tensor) -> Tensor:  # noqa: A002
+    result = _kernels.normalise(self, input) if _kernels is not None else None
+    return result if result is not None else _own_forward(self)(self, input)
+
+
+def _unit(self: nn.Layer, x: Tensor) -> Tensor:
+    result = _kernels.run_unit(self, x) if _kernels is not None else None
+    return result if result is not None else _own_forward(self)(self, x)
+
+
+def _own_forward(layer: nn.Layer) -> Callable[..., Any]:
+    return next(_own[kind] for kind in type(layer).__mro__ if kind in _own)
