@@ -5,6 +5,10 @@ Seen in Paddle 2.6.2 and 3.3.1. A config is never reused: turning oneDNN off and
 
 from __future__ import annotations
 
+import atexit
+import functools
+import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -68,9 +72,24 @@ def _backend(config: Any, runtime: Runtime, format: Format) -> None:
     if runtime.precision == "int8":
         paddle_api.enable_onednn_int8(config)
     if runtime.backend == "openvino":
-        config.enable_openvino_engine(inference.PrecisionType.Float32)
+        _openvino(config)
     if runtime.backend == "native" and format == "json":
         config.enable_custom_passes(list(NATIVE_PASSES))
+
+
+def _openvino(config: Any) -> None:
+    # The x86 wheel of 3.3.1 brings OpenVINO along, that of 2.6.2 does not know it.
+    if not hasattr(config, "enable_openvino_engine"):
+        raise RequestError("this Paddle was built without OpenVINO; use onednn, or OpenVINO itself on model.onnx")
+    config.set_optim_cache_dir(_cache())  # by itself it writes `__cache__` into the current folder
+    config.enable_openvino_engine(inference.PrecisionType.Float32)
+
+
+@functools.cache
+def _cache() -> str:
+    folder = tempfile.mkdtemp(prefix="ppresnet-openvino-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def _avoid_crashes(config: Any, directory: Path, format: Format) -> None:

@@ -26,7 +26,7 @@ PRECISIONS = {
     "gpu": ("fp32", "fp16"),
     "tensorrt": ("fp32", "fp16"),
 }
-NOT_RUN = ("gpu", "tensorrt", "openvino")
+NOT_RUN = ("gpu", "tensorrt")
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Runtime:
     """How a program is to run.
 
     Attributes:
-        backend: whose kernels; `gpu`, `tensorrt` and `openvino` follow Paddle's documentation and were never run here.
+        backend: whose kernels; `gpu` and `tensorrt` follow Paddle's documentation and were never run here.
         precision: of the computation.
         format: of the program; `auto` takes `.json` where it can be read.
         threads: of the CPU kernels; None leaves what the process has.

@@ -2,15 +2,25 @@
 
 from collections.abc import Mapping
 
-from paddle import nn
+from paddle import Tensor, nn
 
+from ppresnet import paddle_api
 from ppresnet.errors import ConfigError
+
+
+class Gelu(nn.Layer):
+    """The Gaussian error linear unit (Hendrycks and Gimpel 2016, arXiv:1606.08415), in a form that every export takes."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return x * Phi(x); same shape."""
+        return paddle_api.gelu(x)
+
 
 ACTIVATIONS: Mapping[str, type[nn.Layer]] = {
     "relu": nn.ReLU,
     "leaky_relu": nn.LeakyReLU,
-    "silu": nn.Silu,
-    "gelu": nn.GELU,
+    "silu": nn.Swish,  # the same function; oneDNN fuses the operator swish and never silu
+    "gelu": Gelu,
 }
 
 

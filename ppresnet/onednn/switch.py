@@ -81,19 +81,32 @@ def open_library() -> Library:
     return Library(path)
 
 
+def _as_it_stands(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Keep `to_static` from translating a function; 2.6 has no such mark for its bytecode mode (full_graph=False)."""
+    marker = getattr(paddle.jit, "marker", None)
+    return (marker.unified if marker is not None else paddle.jit.not_to_static)(function)  # type: ignore[no-any-return]
+
+
+@_as_it_stands
+def _run(kind: Literal["convolve", "normalise", "run_unit"], layer: nn.Layer, source: Tensor) -> Tensor | None:
+    if _kernels is None or not paddle.in_dynamic_mode():
+        return None
+    return getattr(_kernels, kind)(layer, source)  # type: ignore[no-any-return]
+
+
 # `to_static` wants the first argument to be called `self`.
 def _convolution(self: nn.Conv2D, x: Tensor) -> Tensor:
-    result = _kernels.convolve(self, x) if _kernels is not None else None
+    result = _run("convolve", self, x)
     return result if result is not None else _own_forward(self)(self, x)
 
 
 def _normalisation(self: nn.BatchNorm2D, input: Tensor) -> Tensor:  # noqa: A002
-    result = _kernels.normalise(self, input) if _kernels is not None else None
+    result = _run("normalise", self, input)
     return result if result is not None else _own_forward(self)(self, input)
 
 
 def _unit(self: nn.Layer, x: Tensor) -> Tensor:
-    result = _kernels.run_unit(self, x) if _kernels is not None else None
+    result = _run("run_unit", self, x)
     return result if result is not None else _own_forward(self)(self, x)
 
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from paddle import nn
 
 from deploy.inference import Runtime, Session, build_config, config, runtime
+from deploy.inference.audit import observe
 from deploy.inference.runtime import refuse, resolve_format
 from ppresnet import paddle_api
 from ppresnet.errors import RequestError
@@ -49,6 +51,18 @@ def test_what_does_nothing_or_is_wrong_is_refused(asked: Runtime, format: Any, r
 def test_a_gpu_is_refused_on_a_cpu_build(bundle: Path, backend: Any) -> None:
     with pytest.raises(RequestError, match="is a CPU build; install paddlepaddle-gpu"):
         build_config(bundle, Runtime(backend, format="pdmodel"))
+
+
+def test_openvino_runs_or_is_refused(bundle: Path, net: nn.Layer) -> None:
+    asked = Runtime("openvino", threads=1)
+    if not hasattr(paddle.inference.Config, "enable_openvino_engine"):
+        with pytest.raises(RequestError, match="built without OpenVINO"):
+            build_config(bundle, asked)
+        return
+    images = bundles.random_images(3)
+    expected = bundles.logits_of(net, images)
+    assert np.abs(Session(bundle, asked)(images) - expected).max() / np.abs(expected).max() < 1e-5
+    assert observe(bundle, replace(asked, format="pdmodel"), images.shape)[1] == {"openvino_engine": 1}
 
 
 def test_json_is_refused_where_paddle_cannot_read_it(monkeypatch: pytest.MonkeyPatch) -> None:
