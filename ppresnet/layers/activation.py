@@ -9,7 +9,7 @@ from ppresnet.errors import ConfigError
 
 
 class Gelu(nn.Layer):
-    """The Gaussian error linear unit (Hendrycks and Gimpel 2016, arXiv:1606.08415), in a form that every export takes."""
+    """The Gaussian error linear unit (Hendrycks and Gimpel 2016, arXiv:1606.08415), in a form that exports."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x * Phi(x); same shape."""

@@ -75,10 +75,15 @@ def open_library() -> Library:
     """
     if paddle.get_device() != "cpu":
         raise OneDnnError(f"the device is {paddle.get_device()}, and oneDNN is for CPUs")
-    path = Path(paddle.__file__).parent / "libs" / "libdnnl.so.3"
+    path = library_path()
     if not path.is_file():
         raise OneDnnError(f"Paddle {paddle.__version__} brings no {path.name} in {path.parent}")
     return Library(path)
+
+
+def library_path() -> Path:
+    """Return where the wheels of Paddle for x86 have their oneDNN."""
+    return Path(paddle.__file__).parent / "libs" / "libdnnl.so.3"
 
 
 def _as_it_stands(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -50,7 +50,7 @@ cases = st.builds(
     more=pairs(0, 14),
     bias=st.booleans(),
 )
-everything = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+one_fixture_for_all = [HealthCheck.function_scoped_fixture]
 
 
 def layer_of(case: Case, seed: int = 0) -> tuple[nn.Conv2D, paddle.Tensor, np.ndarray]:
@@ -95,16 +95,14 @@ def check(kernels: Kernels, case: Case) -> None:
     assert max(map(difference, found, expected)) <= 1e-5
 
 
-@everything
-@settings(max_examples=60)
+@settings(max_examples=60, suppress_health_check=one_fixture_for_all)
 @given(case=cases)
 def test_output_and_gradients_equal_float64(kernels: Kernels, case: Case) -> None:
     check(kernels, case)
 
 
 @pytest.mark.slow
-@everything
-@settings(max_examples=500)
+@settings(max_examples=500, suppress_health_check=one_fixture_for_all)
 @given(case=cases)
 def test_output_and_gradients_equal_float64_in_many_shapes(kernels: Kernels, case: Case) -> None:
     check(kernels, case)

@@ -1,0 +1,94 @@
+"""Batch normalisation against the formulas in float64."""
+
+import numpy as np
+import paddle
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from paddle import nn
+from relative import difference
+
+from ppresnet.onednn import Kernels
+
+shapes = st.tuples(st.integers(1, 5), st.sampled_from([1, 3, 8, 16, 24, 40]), st.integers(1, 12), st.integers(1, 12))
+one_fixture_for_all = [HealthCheck.function_scoped_fixture]
+
+
+def formulas(x: np.ndarray, scale: np.ndarray, shift: np.ndarray, gradient: np.ndarray, epsilon: float) -> dict:
+    """Ioffe and Szegedy 2015, algorithm 1 and the gradients after it, in float64."""
+    x, gradient = x.astype(np.float64), gradient.astype(np.float64)
+    axes, over = (0, 2, 3), (None, slice(None), None, None)
+    mean, variance = x.mean(axes), x.var(axes)
+    inverse = 1 / np.sqrt(variance + epsilon)
+    normal = (x - mean[over]) * inverse[over]
+    scale_gradient, shift_gradient = (gradient * normal).sum(axes), gradient.sum(axes)
+    count = x.size / x.shape[1]
+    mean_terms = (shift_gradient[over] + normal * scale_gradient[over]) / count
+    return {
+        "output": normal * scale[over] + shift[over],
+        "source": (gradient - mean_terms) * (scale * inverse)[over],
+        "scale": scale_gradient,
+        "shift": shift_gradient,
+        "mean": mean,
+        "variance": variance,
+    }
+
+
+def layer_of(shape: tuple[int, ...], momentum: float) -> tuple[nn.BatchNorm2D, paddle.Tensor, np.ndarray]:
+    random = np.random.default_rng(sum(shape))
+    layer = nn.BatchNorm2D(shape[1], momentum=momentum)
+    for parameter in (layer.weight, layer.bias, layer._mean, layer._variance):
+        parameter.set_value(random.uniform(0.5, 1.5, parameter.shape).astype("float32"))
+    source = paddle.to_tensor(random.normal(0.5, 2.0, shape).astype("float32"), stop_gradient=False)
+    return layer, source, random.normal(0.2, 1.0, shape).astype("float32")
+
+
+def check(kernels: Kernels, shape: tuple[int, ...], momentum: float) -> None:
+    layer, source, gradient = layer_of(shape, momentum)
+    running = {name: getattr(layer, f"_{name}").numpy().astype(np.float64) for name in ("mean", "variance")}
+    expected = formulas(source.numpy(), layer.weight.numpy(), layer.bias.numpy(), gradient, layer._epsilon)
+    result = kernels.normalise(layer, source)
+    inputs = [source, layer.weight, layer.bias]
+    found = [result, *paddle.grad(result, inputs, paddle.to_tensor(gradient))]
+    for name, tensor in zip(("output", "source", "scale", "shift"), found, strict=True):
+        # The gradient of few values is what is left of large terms: it is compared with the size of those.
+        reference = np.append(expected[name].ravel(), np.abs(gradient).max())
+        assert difference(np.append(tensor.numpy().ravel(), reference[-1]), reference) <= 1e-5, name
+    for name, before in running.items():
+        moved = before * momentum + expected[name] * (1 - momentum)
+        assert difference(getattr(layer, f"_{name}").numpy(), moved) <= 1e-5, name
+
+
+@settings(max_examples=60, suppress_health_check=one_fixture_for_all)
+@given(shape=shapes.filter(lambda shape: shape[0] * shape[2] * shape[3] > 3), momentum=st.sampled_from([0.0, 0.9, 0.99]))
+def test_output_gradients_and_statistics_equal_float64(
+    kernels: Kernels, shape: tuple[int, ...], momentum: float
+) -> None:
+    check(kernels, shape, momentum)
+
+
+@pytest.mark.slow
+@settings(max_examples=500, suppress_health_check=one_fixture_for_all)
+@given(shape=shapes.filter(lambda shape: shape[0] * shape[2] * shape[3] > 3), momentum=st.floats(0, 1, width=16))
+def test_output_gradients_and_statistics_equal_float64_in_many_shapes(
+    kernels: Kernels, shape: tuple[int, ...], momentum: float
+) -> None:
+    check(kernels, shape, momentum)
+
+
+def test_statistics_move_as_paddles_own(kernels: Kernels) -> None:
+    ours, source, _ = layer_of((4, 16, 9, 7), 0.9)
+    stock = layer_of((4, 16, 9, 7), 0.9)[0]
+    for _ in range(5):
+        kernels.normalise(ours, source)
+        stock(source)
+    assert difference(ours._mean.numpy(), stock._mean.numpy()) <= 1e-6
+    assert difference(ours._variance.numpy(), stock._variance.numpy()) <= 1e-6
+    biased = source.numpy().astype(np.float64).var((0, 2, 3))
+    first = layer_of((4, 16, 9, 7), 0.9)[0]._variance.numpy()
+    assert difference(stock._variance.numpy(), first * 0.9**5 + biased * (1 - 0.9**5)) <= 1e-5
+
+
+@pytest.mark.parametrize("change", [{"use_global_stats": True}, {"weight_attr": False}, {"data_format": "NHWC"}])
+def test_other_normalisations_are_left_to_paddle(kernels: Kernels, change: dict) -> None:
+    assert kernels.normalise(nn.BatchNorm2D(4, **change), paddle.rand([2, 4, 4, 4])) is None
