@@ -8,7 +8,7 @@ blocks back at once: thousands of page faults a step (measured with Paddle 3.3.1
 import ctypes
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NoReturn
 
 TUNABLES = "GLIBC_TUNABLES"
@@ -18,7 +18,7 @@ _LARGEST_BLOCK_FROM_HEAP, _NEVER_TRIM = 1 << 30, -1
 
 
 def settle(
-    setting: str, execute: Callable[[str, Sequence[str]], NoReturn] = os.execv, mallopt: Callable[..., int] | None = None
+    setting: str, execute: Callable[[str, list[str]], NoReturn] = os.execv, mallopt: Callable[..., int] | None = None
 ) -> str | None:
     """Apply `hardware.malloc`, and return a line that says what was done; None for `default`.
 

@@ -27,9 +27,10 @@ def start(
             CPU, since others round differently.
     """
     if repeat is not None and repeat.get("cpu") == cpu_model():
-        os.environ.setdefault(MKL_VARIABLE, str(repeat.get("mkl_cpu_type") or ""))  # MKL reads '' as unset
-        if isinstance(repeat.get("threads"), int):
-            os.environ.setdefault(THREADS_VARIABLE, str(repeat["threads"]))
+        mkl, count = repeat.get("mkl_cpu_type"), repeat.get("threads")
+        if isinstance(count, int) and (mkl is None or isinstance(mkl, str)):
+            os.environ.setdefault(MKL_VARIABLE, mkl or "")  # MKL reads '' as unset
+            os.environ.setdefault(THREADS_VARIABLE, str(count))
     chosen = prepare(device, threads)
     report(chosen.describe())
     import_paddle()

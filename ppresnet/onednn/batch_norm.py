@@ -1,4 +1,4 @@
-"""Batch normalisation in training, with a ReLU after it where there is one (Ioffe and Szegedy 2015, arXiv:1502.03167)."""
+"""Batch normalisation in training (Ioffe and Szegedy 2015, arXiv:1502.03167), with the ReLU that may follow."""
 
 from typing import NamedTuple
 

@@ -109,7 +109,7 @@ class ConvolutionPlan:
         destination = library.free(shape.destination, output)
         descriptor = library.create(
             "primitive_desc", library.engine.value, c.FORWARD_TRAINING, c.DIRECT, source.value, weights.value,
-            bias and bias.value, destination.value, *self._attributes(), library.attributes.value,
+            bias.value if bias else None, destination.value, *self._attributes(), library.attributes.value,
             function="convolution_forward_primitive_desc_create",
         )  # fmt: skip
         return Kernel(library, descriptor, (c.SRC, c.WEIGHTS, *([c.BIAS] if bias else []), c.DST))
@@ -119,11 +119,11 @@ class ConvolutionPlan:
         gradient = library.free(shape.destination, compute)
         if towards == "data":
             first, second = library.free(shape.source, c.FLOAT32), library.free(shape.grouped_weights, compute)
-            wanted = [first.value, second.value, gradient.value]
+            wanted: list[Handle | None] = [first.value, second.value, gradient.value]
             arguments = [c.DIFF_SRC, c.WEIGHTS, c.DIFF_DST]
         else:
             first, second = library.free(shape.source, compute), library.free(shape.grouped_weights, c.FLOAT32)
-            wanted = [first.value, second.value, bias and bias.value, gradient.value]
+            wanted = [first.value, second.value, bias.value if bias else None, gradient.value]
             arguments = [c.SRC, c.DIFF_WEIGHTS, *([c.DIFF_BIAS] if bias else []), c.DIFF_DST]
         descriptor = library.create(
             "primitive_desc", library.engine.value, c.DIRECT, *wanted, *self._attributes(),

@@ -11,7 +11,6 @@ from ppresnet.onednn.batch_norm import Normalised, NormPlan
 from ppresnet.onednn.convolution import ConvolutionPlan
 from ppresnet.onednn.session import Session
 
-
 Found = list[Normalised]
 
 

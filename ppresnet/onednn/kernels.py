@@ -119,9 +119,16 @@ def convolution_shape(layer: nn.Conv2D, source: Any) -> ConvolutionShape | None:
         return None
     padding = layer._updated_padding
     begin, end = (padding, padding) if len(padding) == 2 else (padding[0::2], padding[1::2])
-    pairs = [tuple(pair) for pair in (layer._stride, layer._dilation, begin, end)]
-    has_bias = layer.bias is not None
-    shape = ConvolutionShape(tuple(source.shape), tuple(weights.shape), has_bias, *pairs, layer._groups)
+    shape = ConvolutionShape(
+        source=tuple(source.shape),
+        weights=tuple(weights.shape),
+        bias=layer.bias is not None,
+        strides=tuple(layer._stride),
+        dilations=tuple(layer._dilation),
+        begin=tuple(begin),
+        end=tuple(end),
+        groups=layer._groups,
+    )
     return shape if min(shape.destination) > 0 else None
 
 

@@ -1,8 +1,8 @@
 """The part of oneDNN's C API that training needs, typed, through ctypes.
 
-Signatures and values are those of `oneapi/dnnl/dnnl.h`, `dnnl_common.h`, `dnnl_types.h` and `dnnl_common_types.h` of oneDNN
-3.2, which every later 3.x keeps (https://github.com/oneapi-src/oneDNN, Apache-2.0). Paddle 2.6.2 ships 3.2.1, 3.3.1
-ships 3.6.2.
+Signatures and values are those of `dnnl.h`, `dnnl_common.h`, `dnnl_types.h` and `dnnl_common_types.h` of oneDNN 3.2
+(https://github.com/oneapi-src/oneDNN, include/oneapi/dnnl, Apache-2.0), which later 3.x keep; compared with those of
+3.6. Paddle 2.6.2 ships 3.2.1, Paddle 3.3.1 ships 3.6.2.
 """
 
 import ctypes

@@ -27,7 +27,7 @@ def enable(setting: Setting = "auto", compute: Compute = "float32", units: Seque
     exports keep Paddle's own kernels. A trial comes first.
 
     Args:
-        setting: `auto` stays with Paddle's kernels where these do not work, `enabled` insists, `disabled` takes them out.
+        setting: `auto` keeps Paddle's kernels where these do not work, `enabled` insists, `disabled` takes them out.
         compute: type inside the kernels of convolutions; tensors, weights and statistics are float32.
         units: classes whose forward is act(norm(conv(x))) of attributes with these names; it is run as one.
 
@@ -96,7 +96,7 @@ def _as_it_stands(function: Callable[..., Any]) -> Callable[..., Any]:
 def _run(kind: Literal["convolve", "normalise", "run_unit"], layer: nn.Layer, source: Tensor) -> Tensor | None:
     if _kernels is None or not paddle.in_dynamic_mode():
         return None
-    return getattr(_kernels, kind)(layer, source)  # type: ignore[no-any-return]
+    return getattr(_kernels, kind)(layer, source)
 
 
 # `to_static` wants the first argument to be called `self`.
@@ -105,7 +105,7 @@ def _convolution(self: nn.Conv2D, x: Tensor) -> Tensor:
     return result if result is not None else _own_forward(self)(self, x)
 
 
-def _normalisation(self: nn.BatchNorm2D, input: Tensor) -> Tensor:  # noqa: A002
+def _normalisation(self: nn.BatchNorm2D, input: Tensor) -> Tensor:
     result = _run("normalise", self, input)
     return result if result is not None else _own_forward(self)(self, input)
 

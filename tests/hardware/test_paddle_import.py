@@ -61,6 +61,10 @@ def test_same_cpu_repeats_kernels_and_threads(fresh: CountingProber, monkeypatch
     assert fresh.asked == []
 
 
+def test_mkls_own_choice_is_repeated_too(fresh: CountingProber, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert started(monkeypatch, {**BEFORE, "mkl_cpu_type": None})[1:] == ("", "1")
+
+
 def test_another_cpu_is_not_repeated(fresh: CountingProber, monkeypatch: pytest.MonkeyPatch) -> None:
     assert started(monkeypatch, {**BEFORE, "cpu": "another"})[1:] == ("9", "2")
 

@@ -21,7 +21,7 @@ def test_versions_with_this_interface_pass(version: tuple[int, int, int]) -> Non
 def test_what_is_no_library_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "libdnnl.so.3"
     path.write_bytes(b"no ELF")
-    with pytest.raises(c.OneDnnError, match="cannot be loaded|can be loaded"):
+    with pytest.raises(c.OneDnnError, match="is no oneDNN that can be loaded"):
         c.Library(path)
 
 

@@ -52,7 +52,6 @@ def losses(model: nn.Layer, steps: int) -> list[float]:
     return found
 
 
-
 def count_calls(monkeypatch: pytest.MonkeyPatch, kernels: onednn.Kernels) -> list[str]:
     """Return a list to which every operation that oneDNN runs adds its name."""
     calls: list[str] = []
@@ -130,7 +129,7 @@ def test_trouble_leaves_paddles_kernels_and_says_why(
     assert reason in line
     assert "\n" not in line
     assert losses(network(), 2) == expected
-    with pytest.raises(RequestError, match="hardware.onednn is enabled, but .*; set it to auto or disabled"):
+    with pytest.raises(RequestError, match=r"hardware\.onednn is enabled, but .*; set it to auto or disabled"):
         onednn.enable("enabled", units=[ConvNorm])
     assert losses(network(), 2) == expected
 
@@ -248,7 +247,8 @@ def test_exports_are_standard(enabled: onednn.Kernels, tmp_path: Path, format: s
     assert len(programs[0]) == pytest.approx(len(programs[1]), rel=0.01)
 
 
-@pytest.mark.filterwarnings("ignore:Tensor do not have 'place' interface:UserWarning")  # Paddle 3.3.1, to_static in training
+# Paddle 3.3.1, to_static in training
+@pytest.mark.filterwarnings("ignore:Tensor do not have 'place' interface:UserWarning")
 @pytest.mark.parametrize("full_graph", [True, False])
 def test_to_static_sees_paddles_operators(enabled: onednn.Kernels, full_graph: bool) -> None:
     if not full_graph and not hasattr(paddle.jit, "marker"):

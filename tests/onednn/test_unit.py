@@ -43,7 +43,13 @@ def in_float64(layer: ConvNorm, source: np.ndarray) -> list[np.ndarray]:
 @pytest.mark.parametrize("act", ["relu", None, "silu"])
 @pytest.mark.parametrize(
     ("channels", "kernel", "stride", "groups", "size"),
-    [((3, 64), 7, 2, 1, 17), ((16, 32), 3, 1, 1, 8), ((64, 16), 1, 2, 1, 9), ((24, 24), 3, 1, 24, 6), ((20, 30), 3, 2, 5, 7)],
+    [
+        ((3, 64), 7, 2, 1, 17),
+        ((16, 32), 3, 1, 1, 8),
+        ((64, 16), 1, 2, 1, 9),
+        ((24, 24), 3, 1, 24, 6),
+        ((20, 30), 3, 2, 5, 7),
+    ],
 )
 def test_unit_equals_its_parts(
     kernels: Kernels, channels: tuple[int, int], kernel: int, stride: int, groups: int, size: int, act: str | None
