@@ -89,13 +89,14 @@ def backend_name(entry: Entry) -> str:
 
 
 def entries(bundle: Bundle, threads: int, batch: int) -> list[Entry]:
-    """Return what is timed, the reference first; OpenVINO only where it is installed."""
+    """Return what is timed, the reference first; OpenVINO itself only where it is installed."""
     kinds = [("paddle native", "fp32"), ("paddle onednn", "fp32"), ("paddle onednn", "bf16")]
     found = [
         Entry(backend, precision, format, threads)
         for backend, precision in kinds
         for format in reversed(bundle.formats)
     ]
+    found += [Entry("paddle openvino", precision, "pdmodel", threads) for precision in ("fp32", "bf16")]
     found.append(Entry("onnxruntime", "fp32", "onnx", threads))
     if installed("openvino"):
         format = "onnx" if ONNX in bundle.deploy.files else "pdmodel"

@@ -23,7 +23,7 @@ _LAST_LINES = 3
 
 @dataclass(frozen=True)
 class Entry:
-    """What is run: `backend` is `paddle native`, `paddle onednn`, `onnxruntime` or `openvino`.
+    """What is run: `backend` is `paddle native`, `paddle onednn`, `paddle openvino`, `onnxruntime` or `openvino`.
 
     Attributes:
         backend: whose kernels.

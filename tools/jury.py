@@ -10,6 +10,9 @@ from contender import Contender, Entry
 
 from ppresnet.export.parity import Candidate, Runner
 
+# Paddle's passes take time that grows faster than the depth: 215 s for the 1201 convolutions of cifar_resnet1202.
+_TIMEOUT_SECONDS = 1800.0
+
 
 class Jury:
     """The candidates of a parity check; a context manager.
@@ -50,6 +53,6 @@ class Jury:
             self._contender.end()
             self._contender = None
         if self._contender is None:
-            self._contender = Contender(self._directory)
+            self._contender = Contender(self._directory, timeout=_TIMEOUT_SECONDS)
         self._contender.open(entry)
         return self._contender.run

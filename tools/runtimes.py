@@ -20,7 +20,7 @@ def open_paddle(directory: Path, backend: str, precision: str, format: str, thre
 
     Args:
         directory: a bundle, finished or staged.
-        backend: `native` or `onednn`.
+        backend: `native`, `onednn` or `openvino`.
         precision: `fp32` or `bf16`.
         format: `json` or `pdmodel`.
         threads: of the kernels; None leaves what the process has.

@@ -72,17 +72,18 @@ def _backend(config: Any, runtime: Runtime, format: Format) -> None:
     if runtime.precision == "int8":
         paddle_api.enable_onednn_int8(config)
     if runtime.backend == "openvino":
-        _openvino(config)
+        _openvino(config, runtime)
     if runtime.backend == "native" and format == "json":
         config.enable_custom_passes(list(NATIVE_PASSES))
 
 
-def _openvino(config: Any) -> None:
+def _openvino(config: Any, runtime: Runtime) -> None:
     # The x86 wheel of 3.3.1 brings OpenVINO along, that of 2.6.2 does not know it.
     if not hasattr(config, "enable_openvino_engine"):
         raise RequestError("this Paddle was built without OpenVINO; use onednn, or OpenVINO itself on model.onnx")
     config.set_optim_cache_dir(_cache())  # by itself it writes `__cache__` into the current folder
-    config.enable_openvino_engine(inference.PrecisionType.Float32)
+    precision = inference.PrecisionType
+    config.enable_openvino_engine(precision.Bfloat16 if runtime.precision == "bf16" else precision.Float32)
 
 
 @functools.cache

@@ -22,7 +22,7 @@ Format = Literal["json", "pdmodel"]
 PRECISIONS = {
     "native": ("fp32",),
     "onednn": ("fp32", "bf16", "int8"),
-    "openvino": ("fp32",),
+    "openvino": ("fp32", "bf16"),
     "gpu": ("fp32", "fp16"),
     "tensorrt": ("fp32", "fp16"),
 }

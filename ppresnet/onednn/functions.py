@@ -1,4 +1,4 @@
-"""The differentiable operations: a convolution, a batch normalisation (+ ReLU), and both as one."""
+"""The differentiable operations: a convolution, a batch normalisation (+ ReLU), both as one, and a ReLU."""
 
 from typing import Any
 
@@ -9,6 +9,7 @@ from paddle.autograd import PyLayer
 from ppresnet.errors import RequestError
 from ppresnet.onednn.batch_norm import Normalised, NormPlan
 from ppresnet.onednn.convolution import ConvolutionPlan
+from ppresnet.onednn.relu import ReluPlan
 from ppresnet.onednn.session import Session
 
 Found = list[Normalised]
@@ -81,6 +82,30 @@ class BatchNorm(PyLayer):
             context.session, source.data_ptr(), scale, Normalised(*kept), gradient, result.data_ptr()
         )
         return only(context.wanted, result, *others)
+
+
+class Relu(PyLayer):
+    """Rectifies a plain float32 tensor: `Relu.apply(source, plan, session)`."""
+
+    @staticmethod
+    def forward(context: Any, source: Tensor, plan: ReluPlan, session: Session) -> Tensor:
+        """Return float32 of the shape of the source."""
+        session.begin()
+        source = contiguous(source)
+        result = paddle.empty(source.shape, "float32")
+        plan.run(session, source, result)
+        context.save_for_backward(result.detach())  # the result itself would keep its graph, and that the result
+        context.plan, context.session = plan, session
+        return result
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> Tensor:
+        """Return the gradient of the source."""
+        gradient = first_order(gradient)
+        context.session.begin()
+        result = paddle.empty(gradient.shape, "float32")
+        context.plan.run_backward(context.session, *context.saved_tensor(), gradient, result)
+        return result
 
 
 class Unit(PyLayer):

@@ -10,8 +10,9 @@ from paddle import Tensor, nn
 from ppresnet.onednn.batch_norm import Normalised, NormPlan, NormShape
 from ppresnet.onednn.cache import PrimitiveCache
 from ppresnet.onednn.convolution import ConvolutionPlan, ConvolutionShape
-from ppresnet.onednn.functions import BatchNorm, Convolution, Unit, UnitPlan
+from ppresnet.onednn.functions import BatchNorm, Convolution, Relu, Unit, UnitPlan
 from ppresnet.onednn.library import DST, FLOAT32, Library, OneDnnError
+from ppresnet.onednn.relu import ReluPlan, ReluShape
 from ppresnet.onednn.session import Session
 
 PLANS = 512  # a DenseNet-121 has about 200 different layers
@@ -19,7 +20,7 @@ Plan = TypeVar("Plan")
 
 
 class Kernels:
-    """Runs convolutions, normalisations, and units of both, in training.
+    """Runs convolutions, normalisations, units of both, and ReLUs, in training.
 
     A method returns None for what only Paddle's own kernels can do. Evaluation is left to those too, so that it does
     not depend on this switch.
@@ -58,6 +59,14 @@ class Kernels:
         result = BatchNorm.apply(source, layer.weight, layer.bias, plan, self._session, found)
         move_statistics(layer, *found)
         return result
+
+    def rectify(self, layer: nn.ReLU, source: Tensor) -> Tensor | None:
+        """Return what `nn.ReLU` returns."""
+        if not runs_here(layer, source):
+            return None
+        shape = ReluShape(tuple(source.shape))
+        plan = self._plan(shape, lambda: ReluPlan(self.library, shape))
+        return None if plan is None else Relu.apply(source, plan, self._session)
 
     def run_unit(self, layer: nn.Layer, source: Tensor) -> Tensor | None:
         """Return act(norm(conv(source))) of a layer with `conv`, `norm` and `act`; a ReLU becomes part of the norm."""

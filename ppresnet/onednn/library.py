@@ -17,7 +17,7 @@ from ppresnet.errors import PpresnetError
 
 FLOAT32, BFLOAT16 = 3, 2  # dnnl_data_type_t
 FORWARD_TRAINING, BACKWARD = 64, 128  # dnnl_prop_kind_t
-DIRECT = 1  # dnnl_alg_kind_t: convolution_direct
+DIRECT, RELU_BY_OUTPUT = 1, 256  # dnnl_alg_kind_t: convolution_direct, eltwise_relu_use_dst_for_bwd
 USE_SCALE, USE_SHIFT, FUSE_RELU = 2, 4, 8  # dnnl_normalization_flags_t
 # DNNL_ARG_*
 SRC, DST, WEIGHTS, BIAS = 1, 17, 33, 41
@@ -77,6 +77,10 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {
     ),
     "convolution_backward_data_primitive_desc_create": _CONVOLUTION_BACKWARD,
     "convolution_backward_weights_primitive_desc_create": (*_CONVOLUTION_BACKWARD[:6], *_CONVOLUTION_BACKWARD[5:]),
+    "eltwise_forward_primitive_desc_create": (_OUT, Handle, _INT, _INT, Handle, Handle, _FLOAT, _FLOAT, Handle),
+    "eltwise_backward_primitive_desc_create": (
+        _OUT, Handle, _INT, Handle, Handle, Handle, _FLOAT, _FLOAT, Handle, Handle,
+    ),
     "batch_normalization_forward_primitive_desc_create": (_OUT, Handle, _INT, Handle, Handle, _FLOAT, _FLAGS, Handle),
     "batch_normalization_backward_primitive_desc_create": (
         _OUT, Handle, _INT, Handle, Handle, Handle, _FLOAT, _FLAGS, Handle, Handle,

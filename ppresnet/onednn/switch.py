@@ -21,7 +21,7 @@ _own: dict[type[nn.Layer], Callable[..., Tensor]] = {}  # the forward that each 
 
 
 def enable(setting: Setting = "auto", compute: Compute = "float32", units: Sequence[type[nn.Layer]] = ()) -> str:
-    """Let oneDNN run the convolutions and batch normalisations of training, and return a line that says so, or why not.
+    """Let oneDNN run convolutions, batch normalisations and ReLUs, and return a line that says so, or why not.
 
     It does so in layers in training mode, for float32 tensors on the CPU, in dynamic mode; evaluation, `to_static` and
     exports keep Paddle's own kernels. A trial comes first.
@@ -46,7 +46,8 @@ def enable(setting: Setting = "auto", compute: Compute = "float32", units: Seque
             raise RequestError(f"hardware.onednn is enabled, but {error}; set it to auto or disabled") from error
         return f"training kernels: Paddle's own, since {error}"
     _kernels = kernels
-    for layer, forward in ((nn.Conv2D, _convolution), (nn.BatchNorm2D, _normalisation), *((u, _unit) for u in units)):
+    ours = {nn.Conv2D: _convolution, nn.BatchNorm2D: _normalisation, nn.ReLU: _relu, **dict.fromkeys(units, _unit)}
+    for layer, forward in ours.items():
         _own[layer] = layer.forward
         layer.forward = forward
     version = ".".join(map(str, kernels.library.version))
@@ -93,7 +94,9 @@ def _as_it_stands(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @_as_it_stands
-def _run(kind: Literal["convolve", "normalise", "run_unit"], layer: nn.Layer, source: Tensor) -> Tensor | None:
+def _run(
+    kind: Literal["convolve", "normalise", "rectify", "run_unit"], layer: nn.Layer, source: Tensor
+) -> Tensor | None:
     if _kernels is None or not paddle.in_dynamic_mode():
         return None
     return getattr(_kernels, kind)(layer, source)
@@ -108,6 +111,11 @@ def _convolution(self: nn.Conv2D, x: Tensor) -> Tensor:
 def _normalisation(self: nn.BatchNorm2D, input: Tensor) -> Tensor:
     result = _run("normalise", self, input)
     return result if result is not None else _own_forward(self)(self, input)
+
+
+def _relu(self: nn.ReLU, x: Tensor) -> Tensor:
+    result = _run("rectify", self, x)
+    return result if result is not None else _own_forward(self)(self, x)
 
 
 def _unit(self: nn.Layer, x: Tensor) -> Tensor:

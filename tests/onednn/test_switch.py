@@ -55,7 +55,7 @@ def losses(model: nn.Layer, steps: int) -> list[float]:
 def count_calls(monkeypatch: pytest.MonkeyPatch, kernels: onednn.Kernels) -> list[str]:
     """Return a list to which every operation that oneDNN runs adds its name."""
     calls: list[str] = []
-    for name in ("convolve", "normalise", "run_unit"):
+    for name in ("convolve", "normalise", "rectify", "run_unit"):
         own = getattr(kernels, name)
 
         def counted(*arguments: object, own: Callable = own, name: str = name) -> object:
@@ -76,13 +76,13 @@ def test_line_says_what_is_used(switch_back: None, library: c.Library) -> None:
 
 
 def test_switching_back_leaves_nothing(library: c.Library) -> None:
-    before = [layer.__dict__.get("forward") for layer in (nn.Conv2D, nn.BatchNorm2D, ConvNorm)]
+    before = [layer.__dict__.get("forward") for layer in (nn.Conv2D, nn.BatchNorm2D, nn.ReLU, ConvNorm)]
     onednn.enable(units=[ConvNorm])
     onednn.enable(units=[ConvNorm])
-    assert [layer.__dict__.get("forward") for layer in (nn.Conv2D, nn.BatchNorm2D, ConvNorm)] != before
+    assert [layer.__dict__.get("forward") for layer in (nn.Conv2D, nn.BatchNorm2D, nn.ReLU, ConvNorm)] != before
     onednn.disable()
     onednn.disable()
-    assert [layer.__dict__.get("forward") for layer in (nn.Conv2D, nn.BatchNorm2D, ConvNorm)] == before
+    assert [layer.__dict__.get("forward") for layer in (nn.Conv2D, nn.BatchNorm2D, nn.ReLU, ConvNorm)] == before
 
 
 def hide(monkeypatch: pytest.MonkeyPatch, folder: Path) -> str:
@@ -137,7 +137,7 @@ def test_trouble_leaves_paddles_kernels_and_says_why(
 def test_whole_network_trains_the_same(enabled: onednn.Kernels, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = count_calls(monkeypatch, enabled)
     found = gradients(network()), losses(network(), 5)
-    assert calls == ["run_unit"] * 19 * 6
+    assert (calls.count("run_unit"), calls.count("rectify"), len(calls)) == (19 * 6, 9 * 6, 28 * 6)
     onednn.disable()
     expected = gradients(network()), losses(network(), 5)
     assert max(map(difference, found[0], expected[0])) <= 1e-4
@@ -164,7 +164,7 @@ def test_training_mode_without_gradients(enabled: onednn.Kernels, monkeypatch: p
     calls = count_calls(monkeypatch, enabled)
     with paddle.no_grad():
         result = model(images())
-    assert len(calls) == 19
+    assert len(calls) == 28
     assert result.stop_gradient
     assert result.numpy().tobytes() == network()(images()).numpy().tobytes()
 
