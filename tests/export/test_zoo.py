@@ -1,4 +1,8 @@
-"""Every model of the zoo in every format, each by its own runtime; networks for 224 pixels at 64, to be quick."""
+"""Every model of the zoo in every format, each by its own runtime.
+
+To be quick, networks for 224 pixels get 64 and those for 32 get 16, and a stage keeps its first 36 blocks: of the 600
+blocks of `cifar_resnet1202` that leaves 108. (The whole of it freezes in minutes, and oneDNN was not seen to finish.)
+"""
 
 import json
 import re
@@ -18,9 +22,10 @@ from ppresnet.export.parity import check_parity
 from ppresnet.export.stage import subject_of, write_files
 from ppresnet.models import build
 from ppresnet.paddle_api import has_json
-from ppresnet.spec import MODELS, spec_of
+from ppresnet.spec import MODELS, ResNetSpec, spec_of
 
 FORMATS = (*(("json",) if has_json() else ()), "pdmodel", *(("onnx",) if can_convert() else ()))
+MOST_BLOCKS = 36  # of a stage
 ROWS = {"json": 4, "pdmodel": 4, "onnx": 2}
 
 
@@ -28,7 +33,9 @@ ROWS = {"json": 4, "pdmodel": 4, "onnx": 2}
 @pytest.mark.parametrize("name", MODELS)
 def test_every_format_answers_as_the_network(name: str, tmp_path: Path) -> None:
     paddle.seed(1)
-    model = build(spec_of(name, num_classes=10))
+    whole = spec_of(name, num_classes=10)
+    assert isinstance(whole, ResNetSpec)
+    model = build(whole.model_copy(update={"stages": tuple(stage[:MOST_BLOCKS] for stage in whole.stages)}))
     size = 16 if name.startswith("cifar") else 64
     data = {"input_size": size, "mean": [0.5] * 3, "std": [0.25] * 3}
     config = from_dict({"name": name, "model": {"name": name, "num_classes": 10, "in_channels": 3}, "data": data})
