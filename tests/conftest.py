@@ -31,7 +31,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if config.getoption("slow") or named:
         return
     slow = [item.nodeid for item in items if item.get_closest_marker("slow")]
-    kept = drawn(slow, config.getoption("slow_sample"), config.getoption("slow_seed"))
+    quick = [
+        item.nodeid for item in items if (mark := item.get_closest_marker("slow")) and mark.kwargs.get("drawn", True)
+    ]
+    kept = drawn(quick, config.getoption("slow_sample"), config.getoption("slow_seed"))
     left_out = set(slow) - kept
     config.hook.pytest_deselected(items=[item for item in items if item.nodeid in left_out])
     items[:] = [item for item in items if item.nodeid not in left_out]

@@ -79,9 +79,11 @@ def main(arguments: argparse.Namespace) -> cli.Result:
     demo.note("classify", f"{right} of {len(named['results'])} pictures right", images)
 
     bundle = demo.folder / "bundle"
-    exported = demo.step("export", "tools/export.py", "--checkpoint", str(run), "--output", str(bundle))
+    drawing = demo.folder / "fusion.svg"
+    options = ("--checkpoint", str(run), "--output", str(bundle), "--picture", str(drawing))
+    exported = demo.step("export", "tools/export.py", *options)
     demo.note("export", _parity(exported["parity"]), bundle)
-    demo.note("fusion", _fusion(exported["fusion"]), bundle / "deploy.json")
+    demo.note("fusion", _fusion(exported["fusion"]), drawing)
 
     checked = demo.step("verify", "tools/bundle.py", "verify", str(bundle))
     demo.note("verify", f"{len(checked['golden'])} runtimes repeat the golden tensors", bundle / "golden.npz")

@@ -13,12 +13,13 @@ from jury import Jury
 from runtimes import installed
 
 from ppresnet import cli, files, hardware
-from ppresnet.bundle import Deploy, FusionRow, ParityRow
+from ppresnet.bundle import Deploy, ParityRow
 from ppresnet.checkpoint import Checkpoint, read, resolve
 from ppresnet.config import RunConfig, from_dict, load
 from ppresnet.errors import CheckFailedError, DataError, RequestError
 
 if TYPE_CHECKING:
+    from deploy.inference.audit import AuditReport
     from ppresnet.export.stage import Subject
 
 FORMATS = ("json", "pdmodel", "onnx")
@@ -33,14 +34,16 @@ def main(arguments: argparse.Namespace) -> cli.Result:
         if arguments.config
         else from_dict(checkpoint.config, str(path), arguments.overrides)
     )
-    cli.say(f"{path}: intact; {hardware.prepare(config.hardware.device, config.hardware.threads).describe()}")
+    hardware.start(config.hardware.device, config.hardware.threads, cli.say)
     formats, notes = _formats(arguments.formats)
     if arguments.output.parent.is_dir():
         files.remove_stale_staging(arguments.output.parent)
     with files.staged_directory(arguments.output, replace=True) as staging:
-        deploy, report = _export(checkpoint, path, config, staging, formats, arguments.tolerance)
+        deploy, report, audit = _export(checkpoint, path, config, staging, formats, arguments.tolerance)
     report = {**report, "notes": notes + report["notes"], "output": str(arguments.output)}
     show(deploy, report["notes"])
+    if arguments.picture is not None:
+        _draw(audit, arguments.picture)
     if failures := report["failures"]:
         if arguments.json is not None:
             files.atomic_write(arguments.json, json.dumps(report, indent=2) + "\n")
@@ -75,7 +78,7 @@ def _formats(asked: str | None) -> tuple[tuple[str, ...], list[str]]:
 
 def _export(
     checkpoint: Checkpoint, path: Path, config: RunConfig, staging: Path, formats: tuple[str, ...], tolerance: float
-) -> tuple[Deploy, dict[str, Any]]:
+) -> tuple[Deploy, dict[str, Any], AuditReport]:
     """Fill a staged folder and check it.
 
     Raises:
@@ -107,15 +110,17 @@ def _export(
     console().print(audit.table())
     deploy = stage.write_deploy(subject, staging, rows, audit.rows)
     failures += [
-        f"fusion: {row.format} {row.backend}: a site is neither fused nor explained"
+        f"fusion: {row.format} {row.backend}: {site.site} is not fused, and why is not known: {site.reason}"
         for row in audit.rows
-        if not _explained(row)
+        for site in row.unfused
+        if not site.explained
     ]
     found = deploy.model_dump(mode="json")
-    return deploy, {**{key: found[key] for key in ("parity", "fusion", "files")}, "notes": notes, "failures": failures}
+    report = {**{key: found[key] for key in ("parity", "fusion", "files")}, "notes": notes, "failures": failures}
+    return deploy, report, audit
 
 
-def _audit(subject: Subject, staging: Path) -> Any:
+def _audit(subject: Subject, staging: Path) -> AuditReport:
     from deploy.inference.audit import audit
 
     size = subject.preprocess.input_size
@@ -123,8 +128,15 @@ def _audit(subject: Subject, staging: Path) -> Any:
     return audit(staging, subject.sites, (1, subject.preprocess.in_channels, size, size))
 
 
-def _explained(row: FusionRow) -> bool:
-    return row.fused + len(row.unfused) == row.sites and all(site.reason for site in row.unfused)
+def _draw(audit: AuditReport, picture: Path) -> None:
+    """Write the first residual block as an SVG, before the passes and after the best measured ones."""
+    from deploy.inference.render import block_svg
+
+    residual = next(site.name for site in audit.sites if "residual" in site.pattern)
+    best = max((row for row in audit.rows if row.basis == "measured"), key=lambda row: row.fused)
+    after = audit.graphs[f"{best.backend} {best.format}"]
+    block = residual.split(".branch.")[0]
+    files.atomic_write(picture, block_svg(audit.graphs["before"], after, audit.sites, block))
 
 
 def _sentence(row: ParityRow) -> str:
@@ -140,6 +152,9 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--tolerance", type=float, default=1e-4, metavar="X", help="largest relative difference (default 1e-4)"
+    )
+    parser.add_argument(
+        "--picture", type=Path, metavar="FILE", help="write one block before and after fusion as an SVG"
     )
     parser.add_argument("--formats", metavar="A,B", help="of json,pdmodel,onnx (default: all that can be made here)")
     return parser.parse_args(argv)

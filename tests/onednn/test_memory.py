@@ -69,7 +69,7 @@ def test_scratch_memory_is_one_block_as_large_as_needed(library: Library) -> Non
     assert 6070 <= len(session._blocks[0]) < 8000
 
 
-@pytest.mark.slow
+@pytest.mark.slow(drawn=False)  # compiles some 100,000 primitives
 def test_ten_thousand_steps_with_changing_shapes_do_not_grow(library: Library) -> None:
     kernels = Kernels(library, capacity=64)
     train(kernels, 2000, seed=0)  # oneDNN itself keeps the code of 1024 primitives

@@ -31,7 +31,8 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_proved_bundle(run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command(run_folder, tmp_path / "bundle") == 0
+    assert command(run_folder, tmp_path / "bundle", "--picture", tmp_path / "block.svg") == 0
+    assert (tmp_path / "block.svg").read_text().count("conv2d") >= 4
     bundle = read_bundle(tmp_path / "bundle")
     result = json.loads((tmp_path / "bundle.json").read_text())
     assert result["files"] == {name: entry.model_dump() for name, entry in bundle.deploy.files.items()}
