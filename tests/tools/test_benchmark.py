@@ -15,6 +15,7 @@ from runtimes import installed
 from ppresnet import cli
 from ppresnet.bundle import ONNX, read_bundle
 from ppresnet.errors import CheckFailedError
+from ppresnet.paddle_api import has_json
 
 KEYS = {"backend", "precision", "batch", "threads", "status", "p50_ms", "p95_ms", "images_per_second", "rel_diff"}
 KEYS |= {"top1_agreement", "top1", "size_mb"}
