@@ -27,10 +27,11 @@ def parser(description: str, *, recipe: bool | None = None) -> argparse.Argument
         made.add_argument(
             "-o",
             dest="overrides",
-            action="append",
+            action="extend",
+            nargs="+",
             default=[],
             metavar="KEY=VALUE",
-            help="override one key of the recipe, such as optim.lr=0.05; may be repeated",
+            help="override keys of the recipe, such as optim.lr=0.05; may be repeated",
         )
     made.add_argument("--json", type=Path, metavar="FILE", help="write the result as JSON")
     made.add_argument("--debug", action="store_true", help="show tracebacks")

@@ -10,6 +10,7 @@ from typing import Any
 from ppresnet import cli, hardware
 from ppresnet.config import dump, load
 from ppresnet.errors import RequestError
+from ppresnet.hardware.malloc import settle
 
 
 def main(arguments: argparse.Namespace) -> cli.Result:
@@ -22,10 +23,13 @@ def main(arguments: argparse.Namespace) -> cli.Result:
         raise RequestError(f"--cpu-processes: expected 1 or auto in this version, found {arguments.cpu_processes}")
     output = arguments.output or Path(config.output)
     before = stored_hardware(output) if arguments.resume else None
+    memory = settle(config.hardware.malloc)
+    if memory:
+        cli.say(memory)
     machine = hardware.start(config.hardware.device, config.hardware.threads, cli.say, repeat=before)
     from ppresnet.train.run import train
 
-    result = train(config, output, machine, resume=arguments.resume, report=cli.say)
+    result = train(config, output, machine, resume=arguments.resume, repeat=before, report=cli.say)
     cli.say(f"top-1 {result.top1:.2f} %; best checkpoint {result.checkpoint}")
     return dataclasses.asdict(result)
 

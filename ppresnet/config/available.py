@@ -8,11 +8,9 @@ from __future__ import annotations
 AVAILABLE: dict[str, tuple[object, ...]] = {
     "model.norm": ("batch",),
     "data.format": ("digits", "folder", "list", "cifar10", "cifar100"),
-    "amp.level": ("O0",),
+    "amp.level": ("O0", "O1"),
     "recompute.every": (0,),
     "recompute.budget_mb": (None,),
     "ema.decay": (0.0,),
-    "hardware.onednn": ("auto", "disabled"),
-    "hardware.malloc": ("default",),
     "hardware.processes": (1,),
 }

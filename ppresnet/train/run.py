@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import paddle
 
@@ -22,6 +22,7 @@ from ppresnet.models import build
 from ppresnet.spec import ModelSpec, spec_of
 from ppresnet.train.curves import draw_curves
 from ppresnet.train.journal import Journal
+from ppresnet.train.kernels import training_kernels
 from ppresnet.train.optim import build_optimizer, restore_optimizer
 from ppresnet.train.plan import Plan
 from ppresnet.train.preempt import Preemption
@@ -52,6 +53,7 @@ def train(
     hardware: Hardware,
     *,
     resume: bool = False,
+    repeat: Mapping[str, Any] | None = None,
     report: Callable[[str], None] = print,
 ) -> RunResult:
     """Train a recipe into a folder, which holds afterwards what the README lists.
@@ -61,6 +63,7 @@ def train(
         output: folder of the run.
         hardware: what was chosen for this process; kept with the run.
         resume: go on from the newest checkpoint that verifies; a run without any starts from the beginning.
+        repeat: hardware.json of the run that is resumed.
         report: is given lines for the user.
 
     Raises:
@@ -79,7 +82,9 @@ def train(
             expect_same_run(config, restored.config)
         spec, initial = _starting_point(config, restored)
         atomic_write(output / "config.yaml", dump(config))
-        atomic_write(output / "hardware.json", json.dumps(asdict(hardware), indent=2) + "\n")
+        paddle.set_device(hardware.device)
+        kernels = stack.enter_context(training_kernels(config, report, repeat))
+        atomic_write(output / "hardware.json", json.dumps(asdict(hardware) | kernels, indent=2) + "\n")
         trainer = _assemble(config, output, (spec, initial), restored, (train_source, val_source), store, stack)
         report(_opening(trainer, newest))
         trainer.run()
@@ -104,7 +109,6 @@ def _assemble(
     store: Store,
     stack: ExitStack,
 ) -> Trainer:
-    paddle.set_device("gpu" if config.hardware.device == "gpu" else "cpu")
     (spec, initial), (train_source, val_source) = start, sources
     seed_paddle(config.seed, "init")
     model = build(spec)
