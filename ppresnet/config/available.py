@@ -6,7 +6,6 @@ A feature that arrives takes its line away, or adds its value to the line.
 from __future__ import annotations
 
 AVAILABLE: dict[str, tuple[object, ...]] = {
-    "model.norm": ("batch",),
     "data.format": ("digits", "folder", "list", "cifar10", "cifar100"),
     "amp.level": ("O0", "O1"),
     "recompute.every": (0,),

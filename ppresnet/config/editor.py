@@ -14,13 +14,14 @@ from ppresnet.config.schema import RunConfig
 def json_schema() -> dict[str, Any]:
     """Return the schema of a recipe file: the keys of `RunConfig`, `_base_`, and every name that can be chosen."""
     from ppresnet.pixels.augment import AUGMENTS
-    from ppresnet.spec import MODELS, Activation
+    from ppresnet.spec import MODELS, Activation, Norm
 
     schema = RunConfig.model_json_schema()
     sections = schema["$defs"]
     model = sections["ModelConfig"]["properties"]
     model["name"]["enum"] = list(MODELS)
     model["act"]["enum"] = list(get_args(Activation))
+    model["norm"]["enum"] = list(get_args(Norm))
     sections["DataConfig"]["properties"]["augment"]["items"] = {
         "oneOf": [_augmentation(name, chosen.model_json_schema()) for name, chosen in AUGMENTS.items()]
     }

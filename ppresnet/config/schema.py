@@ -23,7 +23,7 @@ class ModelConfig(v.Section):
     """1 for grey images, 3 for colour."""
     act: v.ActivationName = "relu"
     """The activation of every block."""
-    norm: v.Text = "batch"
+    norm: v.NormName = "batch"
     """The normalisation of every block."""
     dropout: v.ShareBelowOne = 0.0
     """Share of features dropped before the head."""

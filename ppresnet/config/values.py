@@ -72,7 +72,16 @@ def _known_model(name: str) -> str:
 def _known_activation(name: str) -> str:
     from ppresnet.spec import Activation
 
-    names = get_args(Activation)
+    return _one_of(name, get_args(Activation))
+
+
+def _known_norm(name: str) -> str:
+    from ppresnet.spec import Norm
+
+    return _one_of(name, get_args(Norm))
+
+
+def _one_of(name: str, names: tuple[str, ...]) -> str:
     if name not in names:
         raise expected(" or ".join(names))
     return name
@@ -106,6 +115,7 @@ Text = Annotated[str, Field(min_length=1)]
 RunName = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
 ModelName = Annotated[str, AfterValidator(_known_model)]
 ActivationName = Annotated[str, AfterValidator(_known_activation)]
+NormName = Annotated[str, AfterValidator(_known_norm)]
 Channels = Annotated[int, AfterValidator(_grey_or_colour)]
 Threads = Annotated[Literal["auto"] | Count, BeforeValidator(_thread_count)]
 Means = Annotated[tuple[Share, ...], Strict(False)]

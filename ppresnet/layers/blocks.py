@@ -25,7 +25,7 @@ class Residual(nn.Layer):
     addition into a convolution only when the convolution is its second input.
 
     Args:
-        branch: the convolutions; its last BatchNorm has no activation.
+        branch: the convolutions; its last normalisation has no activation.
         skip: gives the same shape as the branch.
         act: name of the activation after the addition.
         drop_path: probability of dropping the branch in training.
@@ -57,6 +57,7 @@ class BasicBlock(Residual):
         groups: of the first convolution; only 1.
         act: name of the activations.
         drop_path: probability of dropping the branch in training.
+        norm: name of the normalisations.
 
     Raises:
         ConfigError: the skip does not match the branch, or the widths are not two.
@@ -71,9 +72,10 @@ class BasicBlock(Residual):
         groups: int = 1,
         act: str = "relu",
         drop_path: float = 0.0,
+        norm: str = "batch",
     ) -> None:
-        branch = basic_branch(in_channels, widths, stride, groups, act)
-        super().__init__(branch, _skip(skip, in_channels, widths[-1], stride), act, drop_path)
+        branch = basic_branch(in_channels, widths, stride, groups, act, norm)
+        super().__init__(branch, _skip(skip, in_channels, widths[-1], stride, norm), act, drop_path)
 
 
 class Bottleneck(Residual):
@@ -87,6 +89,7 @@ class Bottleneck(Residual):
         groups: cardinality of the 3x3 convolution (Xie et al. 2016, arXiv:1611.05431).
         act: name of the activations.
         drop_path: probability of dropping the branch in training.
+        norm: name of the normalisations.
 
     Raises:
         ConfigError: the skip does not match the branch, or the widths are not three.
@@ -101,9 +104,10 @@ class Bottleneck(Residual):
         groups: int = 1,
         act: str = "relu",
         drop_path: float = 0.0,
+        norm: str = "batch",
     ) -> None:
-        branch = bottleneck_branch(in_channels, widths, stride, groups, act)
-        super().__init__(branch, _skip(skip, in_channels, widths[-1], stride), act, drop_path)
+        branch = bottleneck_branch(in_channels, widths, stride, groups, act, norm)
+        super().__init__(branch, _skip(skip, in_channels, widths[-1], stride, norm), act, drop_path)
 
 
 class PlainBlock(nn.Layer):
@@ -120,7 +124,9 @@ class PlainBlock(nn.Layer):
         return self.act(self.branch(x_NCHW))
 
 
-def basic_branch(in_channels: int, widths: tuple[int, ...], stride: int, groups: int, act: str) -> nn.Sequential:
+def basic_branch(
+    in_channels: int, widths: tuple[int, ...], stride: int, groups: int, act: str, norm: str = "batch"
+) -> nn.Sequential:
     """Return the two 3x3 convolutions of a basic block.
 
     Raises:
@@ -128,12 +134,14 @@ def basic_branch(in_channels: int, widths: tuple[int, ...], stride: int, groups:
     """
     _expect_widths("basic", widths, 2)
     return nn.Sequential(
-        ConvNorm(in_channels, widths[0], 3, stride, groups, act),
-        ConvNorm(widths[0], widths[1], 3),
+        ConvNorm(in_channels, widths[0], 3, stride, groups, act, norm),
+        ConvNorm(widths[0], widths[1], 3, norm=norm),
     )
 
 
-def bottleneck_branch(in_channels: int, widths: tuple[int, ...], stride: int, groups: int, act: str) -> nn.Sequential:
+def bottleneck_branch(
+    in_channels: int, widths: tuple[int, ...], stride: int, groups: int, act: str, norm: str = "batch"
+) -> nn.Sequential:
     """Return the 1x1, 3x3 and 1x1 convolutions of a bottleneck block.
 
     Raises:
@@ -141,16 +149,16 @@ def bottleneck_branch(in_channels: int, widths: tuple[int, ...], stride: int, gr
     """
     _expect_widths("bottleneck", widths, 3)
     return nn.Sequential(
-        ConvNorm(in_channels, widths[0], 1, act=act),
-        ConvNorm(widths[0], widths[1], 3, stride, groups, act),
-        ConvNorm(widths[1], widths[2], 1),
+        ConvNorm(in_channels, widths[0], 1, act=act, norm=norm),
+        ConvNorm(widths[0], widths[1], 3, stride, groups, act, norm),
+        ConvNorm(widths[1], widths[2], 1, norm=norm),
     )
 
 
-def _skip(kind: str, in_channels: int, out_channels: int, stride: int) -> nn.Layer:
+def _skip(kind: str, in_channels: int, out_channels: int, stride: int, norm: str) -> nn.Layer:
     if kind not in SKIPS:
         raise ConfigError(f"unknown skip '{kind}'; expected one of {', '.join(SKIPS)}")
-    return SKIPS[kind](in_channels, out_channels, stride)
+    return SKIPS[kind](in_channels, out_channels, stride, norm)
 
 
 def _expect_widths(kind: str, widths: tuple[int, ...], count: int) -> None:

@@ -6,11 +6,12 @@ from paddle import Tensor, nn
 
 from ppresnet.errors import ConfigError
 from ppresnet.layers.activation import activation
+from ppresnet.layers.norm import normalisation
 from ppresnet.layers.sites import conv_norm_promise
 
 
 class ConvNorm(nn.Layer):
-    """A convolution without bias, then BatchNorm, then an optional activation.
+    """A convolution without bias, then a normalisation, then an optional activation.
 
     The kernel is drawn from the Kaiming normal distribution over its fan-out (He et al. 2015, arXiv:1502.01852), so
     that the variance of gradients is kept through the depth.
@@ -22,13 +23,21 @@ class ConvNorm(nn.Layer):
         stride: of the convolution.
         groups: of the convolution; must divide both channel counts.
         act: name of the activation, or None.
+        norm: name of the normalisation.
 
     Raises:
         ConfigError: the groups do not divide the channels.
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel: int, stride: int = 1, groups: int = 1, act: str | None = None
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int,
+        stride: int = 1,
+        groups: int = 1,
+        act: str | None = None,
+        norm: str = "batch",
     ) -> None:
         super().__init__()
         if in_channels % groups or out_channels % groups:
@@ -46,7 +55,7 @@ class ConvNorm(nn.Layer):
             weight_attr=kaiming_fan_out(out_channels * kernel * kernel // groups),
             bias_attr=False,
         )
-        self.norm = nn.BatchNorm2D(out_channels)
+        self.norm = normalisation(norm, out_channels)
         self.act = activation(act)
         self.promise = conv_norm_promise(act)
 

@@ -15,7 +15,7 @@ class IdentitySkip(nn.Layer):
         ConfigError: the branch changes the shape.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, stride: int, norm: str = "batch") -> None:
         super().__init__()
         if (in_channels, 1) != (out_channels, stride):
             raise ConfigError(
@@ -29,11 +29,11 @@ class IdentitySkip(nn.Layer):
 
 
 class ProjectionSkip(nn.Layer):
-    """A strided 1x1 convolution with BatchNorm: option B of He et al. 2015, arXiv:1512.03385."""
+    """A strided 1x1 convolution with a normalisation: option B of He et al. 2015, arXiv:1512.03385."""
 
-    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, stride: int, norm: str = "batch") -> None:
         super().__init__()
-        self.project = ConvNorm(in_channels, out_channels, kernel=1, stride=stride)
+        self.project = ConvNorm(in_channels, out_channels, kernel=1, stride=stride, norm=norm)
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
         """Return float32 [batch, out_channels, ceil(height / stride), ceil(width / stride)]."""
@@ -55,7 +55,7 @@ class ZeroPadSkip(nn.Layer):
     # Epsilon and variance add up to one exactly, and fusion passes want an epsilon of at most 1e-3.
     EPSILON = 2.0**-10
 
-    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, stride: int, norm: str = "batch") -> None:
         super().__init__()
         if out_channels < in_channels:
             raise ConfigError(

@@ -1,7 +1,7 @@
 """Foreign weights into a network of ours, every tensor accounted for."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,39 +9,7 @@ import paddle
 from paddle import nn
 
 from ppresnet.errors import ConfigError
-
-Rule = tuple[str, str | Callable[[re.Match[str]], str]]
-
-
-def _plus_one(prefix: str) -> Callable[[re.Match[str]], str]:
-    return lambda match: f"{prefix}{int(match[1]) + 1}."
-
-
-# From our names to theirs: every rule is applied in turn to each name of our state dict.
-_RESNET: tuple[Rule, ...] = (
-    (r"^stem\.(?:conv\.)?norm\.", "bn1."),
-    (r"^stem\.(?:conv\.)?conv\.", "conv1."),
-    (r"^stages\.(\d+)\.", _plus_one("layer")),
-    (r"branch\.(\d+)\.conv\.", _plus_one("conv")),
-    (r"branch\.(\d+)\.norm\.", _plus_one("bn")),
-    (r"skip\.project\.conv\.", "downsample.0."),
-    (r"skip\.project\.norm\.", "downsample.1."),
-    (r"^head\.fc\.", "fc."),
-)
-_TORCH_BUFFERS: tuple[Rule, ...] = ((r"\._mean$", ".running_mean"), (r"\._variance$", ".running_var"))
-
-
-@dataclass(frozen=True)
-class _Convention:
-    rules: tuple[Rule, ...]
-    linear_is_transposed: bool
-    ignored: str = r"$^"
-
-
-_SOURCES: Mapping[str, _Convention] = {
-    "torchvision": _Convention(_RESNET + _TORCH_BUFFERS, linear_is_transposed=True, ignored=r"\.num_batches_tracked$"),
-    "paddle_vision": _Convention(_RESNET, linear_is_transposed=False),
-}
+from ppresnet.models.names import NAMES, SOURCES
 
 
 @dataclass(frozen=True)
@@ -58,20 +26,24 @@ def import_weights(model: nn.Layer, state: Mapping[str, np.ndarray], source: str
     Args:
         model: a network of `create`.
         state: the foreign names and arrays.
-        source: whose names they are: `torchvision` or `paddle_vision`.
+        source: whose names they are: one of `ppresnet.models.names.SOURCES`.
 
     Raises:
-        ConfigError: the source is unknown, a tensor is missing or left over, or a shape differs (both are named).
+        ConfigError: the source is unknown or has no such network, a tensor is missing or left over, or a shape differs
+            (both are named).
     """
-    if source not in _SOURCES:
-        raise ConfigError(f"unknown weight source '{source}'; expected one of {', '.join(_SOURCES)}")
-    convention = _SOURCES[source]
+    if source not in SOURCES:
+        raise ConfigError(f"unknown weight source '{source}'; expected one of {', '.join(SOURCES)}")
+    names = NAMES[model.spec.family]
+    if source not in names:
+        raise ConfigError(f"'{source}' publishes no {model.spec.family}; its weights come from {', '.join(names)}")
+    convention = names[source]
     linear = {f"{name}.weight" for name, layer in model.named_sublayers() if isinstance(layer, nn.Linear)}
     loaded: dict[str, np.ndarray] = {}
     pairs: list[tuple[str, str]] = []
     problems: list[str] = []
     for ours, tensor in model.state_dict().items():
-        theirs = _rename(ours, convention.rules)
+        theirs = convention.theirs(ours)
         if theirs not in state:
             problems.append(f"missing tensor '{theirs}' (for '{ours}' {list(tensor.shape)})")
             continue
@@ -91,9 +63,3 @@ def import_weights(model: nn.Layer, state: Mapping[str, np.ndarray], source: str
         raise ConfigError(*problems)
     model.set_state_dict({name: paddle.to_tensor(array) for name, array in loaded.items()})
     return ImportReport(tuple(pairs), unmapped)
-
-
-def _rename(name: str, rules: tuple[Rule, ...]) -> str:
-    for pattern, replacement in rules:
-        name = re.sub(pattern, replacement, name)
-    return name

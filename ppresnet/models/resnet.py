@@ -35,14 +35,14 @@ class ResNet(nn.Layer):
     def __init__(self, spec: ResNetSpec) -> None:
         super().__init__()
         self.spec = spec
-        self.stem = STEMS[spec.stem.kind](spec.in_channels, spec.stem.width, spec.act)
+        self.stem = STEMS[spec.stem.kind](spec.in_channels, spec.stem.width, spec.act, spec.norm)
         total = sum(len(stage) for stage in spec.stages)
         channels, index = spec.stem.width, 0
         stages = []
         for stage in spec.stages:
             blocks = []
             for block in stage:
-                blocks.append(_block(block, channels, spec.act, spec.drop_path * index / max(total - 1, 1)))
+                blocks.append(_block(block, channels, spec, spec.drop_path * index / max(total - 1, 1)))
                 channels, index = block.widths[-1], index + 1
             stages.append(nn.Sequential(*blocks))
         self.stages = nn.Sequential(*stages)
@@ -70,10 +70,11 @@ class Head(nn.Layer):
         return self.fc(self.dropout(self.pool(features_NCHW).flatten(1)))
 
 
-def _block(spec: BlockSpec, in_channels: int, act: str, drop_path: float) -> nn.Layer:
-    if spec.skip == "none":
-        return PlainBlock(BRANCHES[spec.kind](in_channels, spec.widths, spec.stride, spec.groups, act), act)
-    return RESIDUAL[spec.kind](in_channels, spec.widths, spec.skip, spec.stride, spec.groups, act, drop_path)
+def _block(block: BlockSpec, in_channels: int, spec: ResNetSpec, drop_path: float) -> nn.Layer:
+    shape = (block.stride, block.groups, spec.act)
+    if block.skip == "none":
+        return PlainBlock(BRANCHES[block.kind](in_channels, block.widths, *shape, spec.norm), spec.act)
+    return RESIDUAL[block.kind](in_channels, block.widths, block.skip, *shape, drop_path, spec.norm)
 
 
 def _zero_last_gammas(model: nn.Layer) -> None:

@@ -35,7 +35,9 @@ def training_kernels(
     kernels = onednn.active()
     version = ".".join(map(str, kernels.library.version)) if kernels is not None else None
     if before not in ("", version):
-        report(f"kernels: the run used {_named(before)} before and uses {_named(version)} now, which rounds differently")
+        report(
+            f"kernels: the run used {_named(before)} before and uses {_named(version)} now, which rounds differently"
+        )
     try:
         yield {"onednn": version}
     finally:

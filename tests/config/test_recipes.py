@@ -80,7 +80,7 @@ def test_a_recipe_repeats_nothing_of_its_base(path: Path) -> None:
 
 
 def test_cifar10_is_normalised_and_augmented_as_published() -> None:
-    config = load(CONFIGS / "cifar10" / "resnet20.yaml")
+    config = load(CONFIGS / "cifar10" / "resnet56.yaml")
     assert (config.data.mean, config.data.std) == ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))
     assert [step["name"] for step in config.data.augment] == ["random_crop", "random_flip"]
     assert config.data.augment[0]["padding"] == 4

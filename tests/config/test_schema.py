@@ -43,7 +43,6 @@ REFUSED: list[tuple[str, str, Any, str, str]] = [
     ("ema", "decay", 0.99, "0.0", "0.99"),
     ("hardware", "processes", 2, "1", "2"),
     ("data", "format", "sequence", "digits or folder or list or cifar10 or cifar100", "sequence"),
-    ("model", "norm", "group", "batch", "group"),
 ]
 
 

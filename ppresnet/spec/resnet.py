@@ -1,8 +1,4 @@
-"""ModelSpec: an architecture as plain data, and the names in the zoo.
-
-A spec holds every width of every block, so a pruned network is an ordinary model built from a narrower spec.
-Nothing here imports Paddle.
-"""
+"""ResNet, Wide ResNet, ResNeXt, CIFAR ResNet and the plain networks they are compared with, as plain data."""
 
 from __future__ import annotations
 
@@ -10,26 +6,21 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from ppresnet.errors import ConfigError, did_you_mean
+from ppresnet.spec.base import Frozen, ModelSpec
 
-Activation = Literal["relu", "leaky_relu", "silu", "gelu"]
 SkipKind = Literal["identity", "projection", "zero_pad", "none"]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class StemSpec(_Frozen):
+class StemSpec(Frozen):
     """The first layers: `imagenet` is a 7x7 stride-2 convolution and a max pool, `cifar` a 3x3 convolution."""
 
     kind: Literal["imagenet", "cifar"]
     width: int = Field(ge=1)
 
 
-class BlockSpec(_Frozen):
+class BlockSpec(Frozen):
     """One residual block: a branch of convolutions beside a skip.
 
     `widths` are the output channels of the branch's convolutions, first to last: two for a basic block (3x3, 3x3),
@@ -41,21 +32,6 @@ class BlockSpec(_Frozen):
     skip: SkipKind
     stride: int = Field(default=1, ge=1)
     groups: int = Field(default=1, ge=1)
-
-
-class ModelSpec(_Frozen):
-    """What every architecture shares; a family adds its own fields."""
-
-    name: str
-    family: str
-    num_classes: int = Field(ge=1)
-    in_channels: int = Field(default=3, ge=1)
-    act: Activation = "relu"
-    norm: Literal["batch"] = "batch"
-    dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
-    drop_path: float = Field(default=0.0, ge=0.0, lt=1.0)
-    zero_init_gamma: bool = False
-    input_size: int = Field(default=224, ge=1)
 
 
 class ResNetSpec(ModelSpec):
@@ -118,9 +94,7 @@ def imagenet_resnet(
     return ResNetSpec(name=name, stem=StemSpec(kind="imagenet", width=64), stages=tuple(stages), **fields)
 
 
-_resnet = imagenet_resnet
-
-MODELS: Mapping[str, Callable[..., ModelSpec]] = {
+RESNETS: Mapping[str, Callable[..., ModelSpec]] = {
     "cifar_resnet20": partial(cifar_resnet, depth=20),
     "cifar_resnet32": partial(cifar_resnet, depth=32),
     "cifar_resnet44": partial(cifar_resnet, depth=44),
@@ -129,63 +103,14 @@ MODELS: Mapping[str, Callable[..., ModelSpec]] = {
     "cifar_resnet1202": partial(cifar_resnet, depth=1202),
     "cifar_plain20": partial(cifar_resnet, depth=20, skips=False),
     "cifar_plain56": partial(cifar_resnet, depth=56, skips=False),
-    "resnet18": partial(_resnet, kind="basic", depths=(2, 2, 2, 2)),
-    "resnet34": partial(_resnet, kind="basic", depths=(3, 4, 6, 3)),
-    "resnet50": partial(_resnet, kind="bottleneck", depths=(3, 4, 6, 3)),
-    "resnet101": partial(_resnet, kind="bottleneck", depths=(3, 4, 23, 3)),
-    "resnet152": partial(_resnet, kind="bottleneck", depths=(3, 8, 36, 3)),
-    "wide_resnet50_2": partial(_resnet, kind="bottleneck", depths=(3, 4, 6, 3), base=128),
-    "wide_resnet101_2": partial(_resnet, kind="bottleneck", depths=(3, 4, 23, 3), base=128),
-    "resnext50_32x4d": partial(_resnet, kind="bottleneck", depths=(3, 4, 6, 3), base=4, groups=32),
-    "resnext101_32x8d": partial(_resnet, kind="bottleneck", depths=(3, 4, 23, 3), base=8, groups=32),
-    "resnext101_64x4d": partial(_resnet, kind="bottleneck", depths=(3, 4, 23, 3), base=4, groups=64),
+    "resnet18": partial(imagenet_resnet, kind="basic", depths=(2, 2, 2, 2)),
+    "resnet34": partial(imagenet_resnet, kind="basic", depths=(3, 4, 6, 3)),
+    "resnet50": partial(imagenet_resnet, kind="bottleneck", depths=(3, 4, 6, 3)),
+    "resnet101": partial(imagenet_resnet, kind="bottleneck", depths=(3, 4, 23, 3)),
+    "resnet152": partial(imagenet_resnet, kind="bottleneck", depths=(3, 8, 36, 3)),
+    "wide_resnet50_2": partial(imagenet_resnet, kind="bottleneck", depths=(3, 4, 6, 3), base=128),
+    "wide_resnet101_2": partial(imagenet_resnet, kind="bottleneck", depths=(3, 4, 23, 3), base=128),
+    "resnext50_32x4d": partial(imagenet_resnet, kind="bottleneck", depths=(3, 4, 6, 3), base=4, groups=32),
+    "resnext101_32x8d": partial(imagenet_resnet, kind="bottleneck", depths=(3, 4, 23, 3), base=8, groups=32),
+    "resnext101_64x4d": partial(imagenet_resnet, kind="bottleneck", depths=(3, 4, 23, 3), base=4, groups=64),
 }
-
-FAMILIES: Mapping[str, type[ModelSpec]] = {"resnet": ResNetSpec}
-
-OVERRIDES = tuple(field for field in ModelSpec.model_fields if field not in ("name", "family"))
-
-
-def spec_of(name: str, **overrides: Any) -> ModelSpec:
-    """Return the spec of a named model.
-
-    Args:
-        name: a key of `MODELS`.
-        **overrides: fields of `ModelSpec` other than name and family, such as `num_classes=10`.
-
-    Raises:
-        ConfigError: the name or a field is unknown, or a value is out of its range.
-    """
-    if name not in MODELS:
-        raise ConfigError(f"unknown model '{name}'{did_you_mean(name, MODELS)}; tools/zoo.py lists every model")
-    problems = [
-        f"unknown model field '{key}'{did_you_mean(key, OVERRIDES)}" for key in overrides if key not in OVERRIDES
-    ]
-    if problems:
-        raise ConfigError(*problems)
-    try:
-        return MODELS[name](name, **overrides)
-    except ValidationError as error:
-        raise ConfigError(*_sentences(error)) from error
-
-
-def spec_from_dict(fields: Mapping[str, Any]) -> ModelSpec:
-    """Return the spec that `spec.model_dump(mode="json")` gave.
-
-    Raises:
-        ConfigError: the family is unknown or a field is wrong.
-    """
-    family = str(fields.get("family"))
-    if family not in FAMILIES:
-        raise ConfigError(f"unknown model family '{family}'; expected one of {', '.join(FAMILIES)}")
-    try:
-        return FAMILIES[family].model_validate(fields)
-    except ValidationError as error:
-        raise ConfigError(*_sentences(error)) from error
-
-
-def _sentences(error: ValidationError) -> list[str]:
-    return [
-        f"model.{'.'.join(str(part) for part in item['loc'])}: {item['msg']}, found {item['input']!r}"
-        for item in error.errors()
-    ]

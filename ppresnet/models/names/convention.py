@@ -1,0 +1,48 @@
+"""How another library names the tensors of a network."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+Rule = tuple[str, str | Callable[[re.Match[str]], str]]
+
+
+@dataclass(frozen=True)
+class Convention:
+    """From our names to theirs.
+
+    Attributes:
+        rules: pattern and replacement; each is applied in turn to every name of our state dict.
+        linear_is_transposed: their linear layers hold [out, in], as PyTorch's do; Paddle's hold [in, out].
+        ignored: pattern of their names that have no counterpart here.
+    """
+
+    rules: tuple[Rule, ...]
+    linear_is_transposed: bool
+    ignored: str = r"$^"
+
+    def theirs(self, name: str) -> str:
+        """Return their name of our tensor `name`."""
+        for pattern, replacement in self.rules:
+            name = re.sub(pattern, replacement, name)
+        return name
+
+
+Names = Mapping[str, Convention]  # by source
+
+PYTORCH_BUFFERS: tuple[Rule, ...] = ((r"\._mean$", ".running_mean"), (r"\._variance$", ".running_var"))
+
+
+def pytorch(*rules: Rule) -> Convention:
+    """Return the convention of a PyTorch library: its buffers, transposed linear weights, counted batches ignored."""
+    return Convention(rules + PYTORCH_BUFFERS, linear_is_transposed=True, ignored=r"\.num_batches_tracked$")
+
+
+def paddle(*rules: Rule) -> Convention:
+    """Return the convention of a Paddle library, which differs in names alone."""
+    return Convention(rules, linear_is_transposed=False)
+
+
+def plus_one(prefix: str) -> Callable[[re.Match[str]], str]:
+    """Return a replacement that counts from one where we count from zero: `layer` turns match[1]=0 into `layer1.`."""
+    return lambda match: f"{prefix}{int(match[1]) + 1}."
