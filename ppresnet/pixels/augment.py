@@ -7,19 +7,18 @@ from typing import Annotated, Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+from pydantic import BaseModel, Field, TypeAdapter, model_validator
 
+from ppresnet.pixels.erase import Cutout, RandomErasing
+from ppresnet.pixels.frozen import Frozen
+from ppresnet.pixels.policies import AutoAugment, RandAugment
 from ppresnet.pixels.preprocess import centre_crop, resize, resize_shorter
 
 Strength = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class RandomCrop(_Frozen):
+class RandomCrop(Frozen):
     """Pads every side with `padding` pixels of zero and cuts a random square of the input size (CIFAR, He 2015)."""
 
     name: Literal["random_crop"] = "random_crop"
@@ -41,7 +40,7 @@ class RandomCrop(_Frozen):
         return padded[top : top + size, left : left + size]
 
 
-class RandomFlip(_Frozen):
+class RandomFlip(Frozen):
     """Mirrors left and right with probability `p`."""
 
     name: Literal["random_flip"] = "random_flip"
@@ -52,7 +51,7 @@ class RandomFlip(_Frozen):
         return image[:, ::-1] if rng.random() < self.p else image
 
 
-class ColorJitter(_Frozen):
+class ColorJitter(Frozen):
     """Changes brightness, contrast, saturation and hue by random factors in random order, as torchvision does on PIL.
 
     The first three factors are uniform in [max(0, 1 - b), 1 + b]; hue turns by a uniform share of the circle in
@@ -91,7 +90,7 @@ def _turn_hue(picture: Image.Image, turn: float) -> Image.Image:
     return Image.merge("HSV", (Image.fromarray(turned), saturation, value)).convert("RGB")
 
 
-class RandomResizedCrop(_Frozen):
+class RandomResizedCrop(Frozen):
     """Resizes a random part of the picture to the input size (Inception, Szegedy 2015; sampling as in torchvision).
 
     Args:
@@ -131,12 +130,19 @@ class RandomResizedCrop(_Frozen):
         return None
 
 
-Augment: TypeAlias = Annotated[RandomCrop | RandomFlip | ColorJitter | RandomResizedCrop, Field(discriminator="name")]
-AUGMENTS: dict[str, type[RandomCrop] | type[RandomFlip] | type[ColorJitter] | type[RandomResizedCrop]] = {
+Augment: TypeAlias = Annotated[
+    RandomCrop | RandomFlip | ColorJitter | RandomResizedCrop | RandAugment | AutoAugment | RandomErasing | Cutout,
+    Field(discriminator="name"),
+]
+AUGMENTS: Mapping[str, type[Frozen]] = {
     "random_crop": RandomCrop,
     "random_flip": RandomFlip,
     "color_jitter": ColorJitter,
     "random_resized_crop": RandomResizedCrop,
+    "rand_augment": RandAugment,
+    "auto_augment": AutoAugment,
+    "random_erasing": RandomErasing,
+    "cutout": Cutout,
 }
 _PARSER: TypeAdapter[tuple[Augment, ...]] = TypeAdapter(tuple[Augment, ...])
 

@@ -17,6 +17,10 @@ EXAMPLES = [
     {"name": "random_flip"},
     {"name": "color_jitter", "brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1},
     {"name": "random_resized_crop"},
+    {"name": "rand_augment"},
+    {"name": "auto_augment", "policy": "cifar10"},
+    {"name": "random_erasing", "p": 1.0},
+    {"name": "cutout", "length": 3},
 ]
 
 
