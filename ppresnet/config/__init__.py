@@ -4,12 +4,13 @@ from ppresnet.config.dump import dump, to_dict
 from ppresnet.config.editor import json_schema
 from ppresnet.config.load import from_dict, load
 from ppresnet.config.machine import AmpConfig, CheckpointConfig, HardwareConfig, LogConfig, RecomputeConfig
-from ppresnet.config.schema import (
-    DataConfig,
+from ppresnet.config.schema import DataConfig, ModelConfig, RunConfig
+from ppresnet.config.training import (
+    DistillConfig,
     EmaConfig,
-    ModelConfig,
+    FinetuneConfig,
+    GuardConfig,
     OptimConfig,
-    RunConfig,
     ScheduleConfig,
     TrainConfig,
 )
@@ -18,7 +19,10 @@ __all__ = [
     "AmpConfig",
     "CheckpointConfig",
     "DataConfig",
+    "DistillConfig",
     "EmaConfig",
+    "FinetuneConfig",
+    "GuardConfig",
     "HardwareConfig",
     "LogConfig",
     "ModelConfig",

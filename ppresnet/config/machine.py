@@ -14,6 +14,14 @@ class AmpConfig(v.Section):
     """O0 is float32; O1 casts listed ops; O2 casts the network."""
     dtype: Literal["float16", "bfloat16"] = "float16"
     """The short type."""
+    allow: v.OpNames = ()
+    """O1: further operators that run in the short type, such as `[conv2d]`."""
+    deny: v.OpNames = ()
+    """O1: further operators that stay in float32, such as `[softmax]`."""
+    scale: v.Positive = 65536.0
+    """float16: the loss scale at the start; it halves after an overflow and doubles after `scale_steps` good steps."""
+    scale_steps: v.Count = 2000
+    """float16: good steps in a row after which the loss scale doubles."""
 
 
 class RecomputeConfig(v.Section):

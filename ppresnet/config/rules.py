@@ -36,6 +36,7 @@ def conflicts(config: RunConfig) -> Iterator[Conflict]:
     yield from _unavailable(config)
     yield from _pixels(config)
     yield from _schedule(config)
+    yield from _growth(config)
 
 
 def _unavailable(config: RunConfig) -> Iterator[Conflict]:
@@ -62,6 +63,16 @@ def _pixels(config: RunConfig) -> Iterator[Conflict]:
     if data.resize is not None and data.resize < data.input_size:
         text = f"expected at least data.input_size, which is {data.input_size}, found {data.resize}"
         yield Conflict(("data", "resize"), data.resize, text, (("data", "input_size"),))
+
+
+def _growth(config: RunConfig) -> Iterator[Conflict]:
+    start, size = config.train.start_size, config.data.input_size
+    if start is not None and start > size:
+        text = f"expected at most data.input_size, which is {size}, found {start}"
+        yield Conflict(("train", "start_size"), start, text, (("data", "input_size"),))
+    if config.finetune.new_head and config.init_from is None:
+        text = "expected a checkpoint in init_from to take the other weights from, found null"
+        yield Conflict(("finetune", "new_head"), True, text)
 
 
 def _schedule(config: RunConfig) -> Iterator[Conflict]:

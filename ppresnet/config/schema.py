@@ -10,6 +10,15 @@ from ppresnet.config import values as v
 from ppresnet.config.augmentation import Augmentation
 from ppresnet.config.machine import AmpConfig, CheckpointConfig, HardwareConfig, LogConfig, RecomputeConfig
 from ppresnet.config.rules import conflicts
+from ppresnet.config.training import (
+    DistillConfig,
+    EmaConfig,
+    FinetuneConfig,
+    GuardConfig,
+    OptimConfig,
+    ScheduleConfig,
+    TrainConfig,
+)
 
 
 class ModelConfig(v.Section):
@@ -60,68 +69,6 @@ class DataConfig(v.Section):
     """Share of unreadable images that is tolerated."""
 
 
-class TrainConfig(v.Section):
-    """The length of a run and its batches."""
-
-    epochs: v.Count = 20
-    """Passes over the training images."""
-    batch_size: v.Count = 64
-    """Images in one forward pass."""
-    accumulate: v.Count = 1
-    """Forward passes to one optimizer step."""
-    label_smoothing: v.ShareBelowOne = 0.0
-    """Share of the target spread over all classes."""
-    eval_every: v.Count = 1
-    """Epochs from one evaluation to the next."""
-
-
-class OptimConfig(v.Section):
-    """The optimizer; `momentum` and `nesterov` are for sgd, `beta1`, `beta2` and `epsilon` for adamw."""
-
-    name: Literal["sgd", "adamw"] = "sgd"
-    """The rule."""
-    lr: v.Positive = 0.1
-    """Learning rate at the top of the schedule."""
-    momentum: v.ShareBelowOne = 0.9
-    """sgd: share of the velocity kept each step."""
-    nesterov: bool = True
-    """sgd: look ahead along the velocity."""
-    beta1: v.ShareBelowOne = 0.9
-    """adamw: decay of the first moment."""
-    beta2: v.ShareBelowOne = 0.999
-    """adamw: decay of the second moment."""
-    epsilon: v.Positive = 1e-8
-    """adamw: added to the denominator."""
-    weight_decay: v.NotNegative = 5e-4
-    """Strength of the pull towards zero."""
-    clip_norm: v.Positive | None = None
-    """Largest global norm of the gradient."""
-
-
-class ScheduleConfig(v.Section):
-    """How the learning rate moves; `step_epochs` is for step, `milestones` for multistep, `gamma` for both."""
-
-    name: Literal["cosine", "step", "multistep", "constant"] = "cosine"
-    """The curve after the warm-up."""
-    warmup_epochs: v.NotNegative = 1.0
-    """Epochs of linear rise from zero; parts of an epoch are allowed."""
-    step_epochs: v.Count | None = None
-    """step: epochs from one drop to the next."""
-    milestones: v.Milestones = ()
-    """multistep: epochs at which the rate drops."""
-    gamma: Annotated[v.Share, v.Field(gt=0)] = 0.1
-    """Factor of each drop."""
-    min_lr: v.NotNegative = 0.0
-    """The rate never falls below this after the warm-up."""
-
-
-class EmaConfig(v.Section):
-    """An exponential moving average of the weights."""
-
-    decay: v.ShareBelowOne = 0.0
-    """Share of the average kept each step; 0 keeps no average."""
-
-
 class RunConfig(v.Section):
     """A whole recipe, resolved; `output` defaults to `runs/` and the name."""
 
@@ -141,6 +88,9 @@ class RunConfig(v.Section):
     amp: AmpConfig = AmpConfig()
     recompute: RecomputeConfig = RecomputeConfig()
     ema: EmaConfig = EmaConfig()
+    distill: DistillConfig = DistillConfig()
+    finetune: FinetuneConfig = FinetuneConfig()
+    guard: GuardConfig = GuardConfig()
     hardware: HardwareConfig = HardwareConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
     log: LogConfig = LogConfig()

@@ -74,6 +74,6 @@ class Cutout(Frozen):
 
 def painted(image: NDArray[np.uint8], top: int, left: int, patch: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return a copy of an image with a patch at (top, left)."""
-    copy = image.copy()
+    copy: NDArray[np.uint8] = image.copy()
     copy[top : top + patch.shape[0], left : left + patch.shape[1]] = patch
     return copy

@@ -8,7 +8,7 @@ import paddle
 from paddle import nn
 from paddle.optimizer import Optimizer
 
-from ppresnet.config.schema import OptimConfig
+from ppresnet.config.training import OptimConfig
 from ppresnet.errors import CheckpointError
 
 

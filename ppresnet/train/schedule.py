@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 
-from ppresnet.config.schema import ScheduleConfig
+from ppresnet.config.training import ScheduleConfig
 
 Decay = Callable[[ScheduleConfig, float, int], float]
 

@@ -24,13 +24,17 @@ model: {name: cifar_resnet20, num_classes: 10, in_channels: 1, act: relu, norm: 
 init_from: null
 data: {format: digits, root: null, train: train, val: test, input_size: 8, mean: [0.305], std: [0.376], resize: null,
   augment: [], workers: 0, max_broken: 0.01}
-train: {epochs: 20, batch_size: 64, accumulate: 1, label_smoothing: 0.0, eval_every: 1}
+train: {epochs: 20, batch_size: 64, accumulate: 1, label_smoothing: 0.0, eval_every: 1, mixup: 0.0, cutmix: 0.0,
+  start_size: null, grow_epochs: 1, patience: null}
 optim: {name: sgd, lr: 0.1, momentum: 0.9, nesterov: true, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 5e-4,
-  clip_norm: null}
+  clip_norm: null, layer_decay: 1.0}
 schedule: {name: cosine, warmup_epochs: 1, step_epochs: null, milestones: [], gamma: 0.1, min_lr: 0.0}
-amp: {level: O0, dtype: float16}
+amp: {level: O0, dtype: float16, allow: [], deny: [], scale: 65536, scale_steps: 2000}
 recompute: {every: 0, budget_mb: null}
 ema: {decay: 0.0}
+distill: {checkpoint: null, weight: 0.5, temperature: 4.0}
+finetune: {frozen_stages: 0, frozen_statistics: false, frozen_affine: false, new_head: false}
+guard: {spike: null, skips: 3, rollbacks: 1}
 hardware: {device: auto, threads: auto, onednn: auto, malloc: default, processes: 1}
 checkpoint: {every_epochs: 1, every_steps: null, keep: 3}
 log: {every: 10, visualdl: true}

@@ -5,7 +5,7 @@ import paddle
 import pytest
 from paddle import nn
 
-from ppresnet.config.schema import OptimConfig
+from ppresnet.config.training import OptimConfig
 from ppresnet.errors import CheckpointError
 from ppresnet.layers import ConvNorm
 from ppresnet.train.optim import build_optimizer, optimizer_state, restore_optimizer

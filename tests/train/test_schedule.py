@@ -5,7 +5,7 @@ from itertools import pairwise
 import paddle
 import pytest
 
-from ppresnet.config.schema import ScheduleConfig
+from ppresnet.config.training import ScheduleConfig
 from ppresnet.train.schedule import learning_rate
 
 
