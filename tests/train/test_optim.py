@@ -8,7 +8,8 @@ from paddle import nn
 from ppresnet.config.training import OptimConfig
 from ppresnet.errors import CheckpointError
 from ppresnet.layers import ConvNorm
-from ppresnet.train.optim import build_optimizer, optimizer_state, restore_optimizer
+from ppresnet.models import create
+from ppresnet.train.optim import build_optimizer, layer_factors, optimizer_state, restore_optimizer
 
 
 def _model() -> nn.Layer:
@@ -99,3 +100,22 @@ def test_state_of_another_architecture_is_refused() -> None:
     optimizer = build_optimizer(OptimConfig(), model)
     with pytest.raises(CheckpointError, match=r"names 'stem\.weight', which the model does not have"):
         restore_optimizer(optimizer, model, {"stem.weight/velocity_0": np.zeros(1, np.float32)})
+
+
+def test_layer_decay_slows_each_part_before_the_last() -> None:
+    paddle.seed(0)
+    model = create("cifar_resnet20", in_channels=1, input_size=8)
+    factors = layer_factors(model, 0.5)
+    assert factors["stem.conv.weight"] == 1 / 16
+    assert factors["stages.0.2.branch.0.conv.weight"] == 1 / 8
+    assert factors["stages.2.0.branch.0.conv.weight"] == 1 / 2
+    assert factors["head.fc.weight"] == 1.0
+    config = OptimConfig(lr=0.5, momentum=0.0, nesterov=False, weight_decay=0.0, layer_decay=0.5)
+    optimizer = build_optimizer(config, model)
+    before = {name: parameter.numpy() for name, parameter in model.named_parameters()}
+    model(paddle.randn([2, 1, 8, 8])).sum().backward()
+    gradients = {name: p.grad.numpy() for name, p in model.named_parameters() if p.trainable and p.grad is not None}
+    optimizer.step()
+    after = {name: parameter.numpy() for name, parameter in model.named_parameters()}
+    for name in ("stem.conv.weight", "stages.1.0.branch.0.conv.weight", "head.fc.weight"):
+        np.testing.assert_allclose(after[name], before[name] - 0.5 * factors[name] * gradients[name], rtol=1e-5)
