@@ -39,6 +39,10 @@ class CheckpointError(RequestError):
     """A checkpoint is missing, incomplete or altered."""
 
 
+class WeightsError(RequestError):
+    """Foreign weights are missing, broken, of no known format, or hold more than data."""
+
+
 class BundleError(RequestError):
     """A deployment bundle is missing, incomplete or altered."""
 
@@ -57,6 +61,19 @@ class DivergedError(PpresnetError):
 
 class InterruptedRunError(PpresnetError):
     """SIGTERM or SIGINT ended a run after its state was saved; it can be resumed."""
+
+
+class ProcessError(PpresnetError):
+    """One of several processes failed; all end with its message and its exit code.
+
+    Args:
+        message: what that process said.
+        exit_code: what it ended with.
+    """
+
+    def __init__(self, message: str, exit_code: int = 1) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 class CheckFailedError(PpresnetError):

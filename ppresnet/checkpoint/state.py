@@ -40,13 +40,18 @@ def spec_of_checkpoint(checkpoint: Checkpoint) -> ModelSpec:
     return spec_from_dict(checkpoint.spec)
 
 
+def final_weights(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
+    """Return the weights to use: the moving average where the run kept one, else what was trained."""
+    return {**checkpoint.weights, **checkpoint.ema}
+
+
 def model_of(checkpoint: Checkpoint) -> nn.Layer:
-    """Return the network of a checkpoint, in evaluation mode.
+    """Return the network of a checkpoint, in evaluation mode, with the moving average where there is one.
 
     Raises:
         CheckpointError: the weights do not fit the stored spec.
     """
     model = build(spec_of_checkpoint(checkpoint))
-    restore_weights(model, checkpoint.weights)
+    restore_weights(model, final_weights(checkpoint))
     model.eval()
     return model

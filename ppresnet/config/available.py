@@ -7,9 +7,5 @@ from __future__ import annotations
 
 AVAILABLE: dict[str, tuple[object, ...]] = {
     "data.format": ("digits", "folder", "list", "cifar10", "cifar100"),
-    "amp.level": ("O0", "O1"),
-    "recompute.every": (0,),
-    "recompute.budget_mb": (None,),
-    "ema.decay": (0.0,),
     "hardware.processes": (1,),
 }

@@ -48,6 +48,11 @@ class Ema:
         """Return the average as arrays, by structured names."""
         return {name: tensor.numpy() for name, tensor in self._average.items()}
 
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Take back what `state` gave."""
+        for name, tensor in self._average.items():
+            tensor.set_value(state[name])
+
     @contextmanager
     def in_place(self) -> Iterator[None]:
         """Put the average into the network, for an evaluation, and the network's own tensors back afterwards."""

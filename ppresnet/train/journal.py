@@ -91,6 +91,41 @@ class Journal:
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
+class NoJournal(Journal):
+    """Takes everything and writes nothing: that of all processes but the first."""
+
+    def __init__(self) -> None:
+        """Open nothing."""
+
+    def __enter__(self) -> NoJournal:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close nothing."""
+
+    def rewind(self, length: int) -> None:
+        """Cut nothing."""
+
+    def sync(self) -> int:
+        """Return 0."""
+        return 0
+
+    def record(self, kind: str, step: int, record: Record) -> None:
+        """Drop a record."""
+
+    def scalars(self, kind: str, step: int, record: Record) -> None:
+        """Drop scalars."""
+
+    def show(self, step: int, description: str, rate: float, loss: float) -> None:
+        """Show nothing."""
+
+    def say(self, line: str) -> None:
+        """Say nothing."""
+
+
 def read_records(path: Path) -> list[dict[str, object]]:
     """Return the records of a `metrics.jsonl`."""
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]

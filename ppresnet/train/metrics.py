@@ -34,6 +34,12 @@ class Window:
         self.correct += correct_in_top(logits, labels, 1)
         self.count += len(labels)
 
+    def merge(self, other: Window) -> None:
+        """Add the sums of another window."""
+        self.loss_sum += other.loss_sum
+        self.correct += other.correct
+        self.count += other.count
+
     def close(self) -> tuple[float, float]:
         """Return the mean loss and the top-1 in percent, and start anew."""
         count = max(self.count, 1)

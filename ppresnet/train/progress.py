@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
 
+from ppresnet.train.guards import Guard
 from ppresnet.train.metrics import Window
+from ppresnet.train.scaling import LossScale
+
+if TYPE_CHECKING:
+    from ppresnet.train.step import Step
 
 
 @dataclass
@@ -29,6 +35,11 @@ class Progress:
         window: running sums since the last log line.
         journal_bytes: length of `metrics.jsonl` at the checkpoint.
         broken: unreadable training images met so far, name and reason.
+        stale: evaluations since the best one.
+        guard: what it knows of the losses so far.
+        scale: of the loss, for float16.
+        ema_steps: optimiser steps in the moving average.
+        parts: into which a batch is cut, since memory ran out.
         classes: names in the order of the labels.
     """
 
@@ -39,6 +50,11 @@ class Progress:
     window: Window = field(default_factory=Window)
     journal_bytes: int = 0
     broken: dict[str, str] = field(default_factory=dict)
+    stale: int = 0
+    guard: Guard = field(default_factory=Guard)
+    scale: LossScale | None = None
+    ema_steps: int = 0
+    parts: int = 1
     classes: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, object]:
@@ -49,9 +65,24 @@ class Progress:
     def from_dict(cls, fields: Mapping[str, object]) -> Progress:
         """Return what `to_dict` gave."""
         plain = dict(fields)
-        best, window = plain.pop("best"), plain.pop("window")
+        best, window, guard, scale = (plain.pop(name) for name in ("best", "window", "guard", "scale"))
         return cls(
             best=Best(**best) if isinstance(best, dict) else None,
             window=Window(**window),  # type: ignore[arg-type]
+            guard=Guard(**guard),  # type: ignore[arg-type]
+            scale=LossScale(**scale) if isinstance(scale, dict) else None,
             **plain,  # type: ignore[arg-type]
         )
+
+    def note(self, step: Step) -> None:
+        """Take over what a `Step` knows and a checkpoint keeps."""
+        self.guard, self.scale, self.parts = step.guard, step.scale, step.memory.parts
+        self.ema_steps = step.ema.steps if step.ema is not None else 0
+
+    def attach(self, step: Step) -> None:
+        """Give a `Step` what a checkpoint kept of it."""
+        step.guard, step.memory.parts = self.guard, self.parts
+        if step.scale is not None and self.scale is not None:
+            step.scale = self.scale
+        if step.ema is not None:
+            step.ema.steps = self.ema_steps

@@ -11,24 +11,22 @@ from typing import Any, Literal
 
 import paddle
 
-from ppresnet.checkpoint import Checkpoint, Store, read, resolve
-from ppresnet.checkpoint.state import restore_weights, spec_of_checkpoint
+from ppresnet.checkpoint import Checkpoint, Store, read
 from ppresnet.config import RunConfig, dump
 from ppresnet.data import Broken, BrokenReport, Loader, Samples, Source, open_split, preprocess_of
-from ppresnet.errors import CheckpointError, ConfigError, RequestError
+from ppresnet.errors import CheckpointError, RequestError
 from ppresnet.files import DirectoryLock, atomic_write
 from ppresnet.hardware import Hardware, peak_memory_mb
-from ppresnet.models import build
-from ppresnet.spec import ModelSpec, spec_of
+from ppresnet.spec import ModelSpec
 from ppresnet.train.curves import draw_curves
 from ppresnet.train.journal import Journal
 from ppresnet.train.kernels import training_kernels
-from ppresnet.train.optim import build_optimizer, restore_optimizer
 from ppresnet.train.plan import Plan
 from ppresnet.train.preempt import Preemption
 from ppresnet.train.progress import Progress
 from ppresnet.train.resume import expect_same_run
-from ppresnet.train.seeds import derive, seed_paddle
+from ppresnet.train.seeds import derive
+from ppresnet.train.start import assemble_step, starting_point
 from ppresnet.train.trainer import Trainer
 
 
@@ -80,12 +78,12 @@ def train(
         restored = read(newest) if newest is not None else None
         if restored is not None:
             expect_same_run(config, restored.config)
-        spec, initial = _starting_point(config, restored)
+        spec, initial = starting_point(config, restored)
         atomic_write(output / "config.yaml", dump(config))
         paddle.set_device(hardware.device)
         kernels = stack.enter_context(training_kernels(config, report, repeat))
         atomic_write(output / "hardware.json", json.dumps(asdict(hardware) | kernels, indent=2) + "\n")
-        trainer = _assemble(config, output, (spec, initial), restored, (train_source, val_source), store, stack)
+        trainer = _assemble(config, output, (spec, initial), restored, (train_source, val_source), store, stack, report)
         report(_opening(trainer, newest))
         trainer.run()
         trainer.train_broken.write(output / "broken.json")
@@ -108,17 +106,14 @@ def _assemble(
     sources: tuple[Source, Source],
     store: Store,
     stack: ExitStack,
+    report: Callable[[str], None],
 ) -> Trainer:
     (spec, initial), (train_source, val_source) = start, sources
-    seed_paddle(config.seed, "init")
-    model = build(spec)
-    if initial is not None:
-        restore_weights(model, initial.weights)
-    optimizer = build_optimizer(config.optim, model)
+    step = assemble_step(config, spec, initial, restored, report)
     progress = Progress(classes=list(train_source.classes))
     if restored is not None:
-        restore_optimizer(optimizer, model, restored.optimizer)
         progress = Progress.from_dict(restored.progress)
+        progress.attach(step)
     broken = BrokenReport(config.data.max_broken, len(train_source))
     broken.add(Broken(name, reason) for name, reason in progress.broken.items())
     preprocess = preprocess_of(config.data, config.model.in_channels)
@@ -130,8 +125,7 @@ def _assemble(
     return Trainer(
         config=config,
         spec=spec,
-        model=model,
-        optimizer=optimizer,
+        step=step,
         plan=plan,
         train_loader=stack.enter_context(Loader(augmented, workers=workers)),
         val_loader=stack.enter_context(Loader(Samples(val_source, preprocess), workers=workers)),
@@ -141,22 +135,6 @@ def _assemble(
         progress=progress,
         train_broken=broken,
     )
-
-
-def _starting_point(config: RunConfig, restored: Checkpoint | None) -> tuple[ModelSpec, Checkpoint | None]:
-    if restored is not None:
-        return spec_of_checkpoint(restored), restored
-    if config.init_from is None:
-        return spec_of(**config.model.model_dump(), input_size=config.data.input_size), None
-    initial = read(resolve(Path(config.init_from)))
-    spec = spec_of_checkpoint(initial)
-    wanted = config.model
-    if (spec.num_classes, spec.in_channels) != (wanted.num_classes, wanted.in_channels):
-        raise ConfigError(
-            f"init_from: the checkpoint has {spec.num_classes} classes and {spec.in_channels} input channels; "
-            f"the recipe wants {wanted.num_classes} and {wanted.in_channels}"
-        )
-    return spec, initial
 
 
 def _opening(trainer: Trainer, newest: Path | None) -> str:

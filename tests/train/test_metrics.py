@@ -3,11 +3,8 @@
 import numpy as np
 import paddle
 import pytest
-from paddle import nn
 from sklearn.metrics import confusion_matrix, precision_score, recall_score, top_k_accuracy_score
 
-from ppresnet.errors import DivergedError
-from ppresnet.train.guards import expect_finite
 from ppresnet.train.losses import cross_entropy
 from ppresnet.train.metrics import Evaluation, Window, correct_in_top
 
@@ -69,26 +66,3 @@ def test_window_averages_over_images_and_starts_anew() -> None:
     window.add(3.0, np.array([[1.0, 0.0]], np.float32), np.array([0]))
     assert window.close() == (1.5, 75.0)
     assert window == Window()
-
-
-def _with_gradient(value: float) -> nn.Layer:
-    model = nn.Linear(2, 2)
-    model.weight.grad = paddle.zeros([2, 2])
-    model.bias.grad = paddle.to_tensor(np.array([0.0, value], np.float32))
-    return model
-
-
-def test_finite_losses_and_gradients_pass() -> None:
-    expect_finite(0.5, _with_gradient(3e38), step=1)
-
-
-@pytest.mark.parametrize("loss", [float("nan"), float("inf")])
-def test_a_loss_that_is_not_finite_is_named(loss: float) -> None:
-    with pytest.raises(DivergedError, match="step 7: expected a finite loss"):
-        expect_finite(loss, _with_gradient(0.0), step=7)
-
-
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
-def test_a_gradient_that_is_not_finite_is_named(value: float) -> None:
-    with pytest.raises(DivergedError, match="first in 'bias'"):
-        expect_finite(0.5, _with_gradient(value), step=7)

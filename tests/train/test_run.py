@@ -1,15 +1,18 @@
 """Whole runs in one process: files, resuming, signals, broken images, NaN."""
 
 import dataclasses
+import itertools
 import json
 import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import paddle
 import pytest
+from paddle import nn
 from PIL import Image
 
 from ppresnet.checkpoint import read
@@ -17,6 +20,7 @@ from ppresnet.checkpoint.state import model_of
 from ppresnet.config import RunConfig, from_dict
 from ppresnet.errors import ConfigError, DataError, DivergedError, InterruptedRunError, RequestError
 from ppresnet.hardware import Hardware
+from ppresnet.train import step as step_module
 from ppresnet.train import trainer
 from ppresnet.train.evaluate import evaluate_split
 from ppresnet.train.journal import read_records
@@ -102,16 +106,16 @@ def test_a_signal_saves_within_a_step_and_the_run_goes_on_exactly(
 ) -> None:
     _train(recipe(), tmp_path / "whole")
     count = 0
-    plain = trainer.expect_finite
+    plain = step_module.bad_gradient
 
-    def send_signal(*arguments: object) -> None:
+    def send_signal(model: nn.Layer) -> str | None:
         nonlocal count
         count += 1
         if count in (8, 9):  # in the second epoch, then again at the first step after resuming
             os.kill(os.getpid(), signal_number)
-        plain(*arguments)  # type: ignore[arg-type]
+        return plain(model)
 
-    monkeypatch.setattr(trainer, "expect_finite", send_signal)
+    monkeypatch.setattr(step_module, "bad_gradient", send_signal)
     for step in (8, 9):
         with pytest.raises(InterruptedRunError, match=f"{signal_number.name} after step {step}"):
             _train(recipe(), tmp_path / "cut", resume=True)
@@ -185,24 +189,58 @@ def test_another_recipe_cannot_resume_a_run(recipe: Callable[..., RunConfig], tm
         _train(recipe(train={"epochs": 1}, optim={"lr": 0.2}), tmp_path, resume=True)
 
 
-def test_nan_never_reaches_the_weights(
-    recipe: Callable[..., RunConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def poison(monkeypatch: pytest.MonkeyPatch) -> Callable[[set[int]], None]:
+    """Make the losses of some forward passes NaN, counted from 1 over the whole test."""
+
+    def start(passes: set[int]) -> None:
+        plain, calls = step_module.mixed_cross_entropy, itertools.count(1)
+
+        def poisoned(*arguments: Any) -> paddle.Tensor:
+            loss = plain(*arguments)
+            return loss * float("nan") if next(calls) in passes else loss
+
+        monkeypatch.setattr(step_module, "mixed_cross_entropy", poisoned)
+
+    return start
+
+
+def _finite(folder: Path) -> bool:
+    return all(np.isfinite(array).all() for array in read(folder).weights.values())
+
+
+def test_a_bad_step_is_left_out(
+    recipe: Callable[..., RunConfig], tmp_path: Path, poison: Callable[[set[int]], None]
 ) -> None:
-    plain = trainer.cross_entropy
-    calls = 0
+    poison({9})
+    result = _train(recipe(), tmp_path)
+    assert _finite(Path(result.last))
+    last = read(result.last).progress
+    assert last["step"] == 18 and last["guard"]["good"] == 17  # type: ignore[index]
 
-    def poisoned(*arguments: object) -> paddle.Tensor:
-        nonlocal calls
-        calls += 1
-        loss = plain(*arguments)  # type: ignore[arg-type]
-        return loss * float("nan") if calls == 9 else loss
 
-    monkeypatch.setattr(trainer, "cross_entropy", poisoned)
-    with pytest.raises(DivergedError, match="step 8: expected a finite loss"):
+def test_bad_steps_in_a_row_are_undone_and_slow_the_run_down(
+    recipe: Callable[..., RunConfig], tmp_path: Path, poison: Callable[[set[int]], None]
+) -> None:
+    poison({9, 10, 11, 12})
+    lines: list[str] = []
+    result = train(recipe(), tmp_path, MACHINE, report=lines.append)
+    records = read_records(tmp_path / "metrics.jsonl")
+    assert [record["step"] for record in records if record["kind"] == "train"] == list(range(2, 19, 2))
+    last = read(result.last).progress
+    assert last["step"] == 18 and last["guard"]["rollbacks"] == 1  # type: ignore[index]
+    assert _finite(Path(result.last))
+
+
+def test_nan_that_stays_ends_the_run_and_never_reaches_the_weights(
+    recipe: Callable[..., RunConfig], tmp_path: Path, poison: Callable[[set[int]], None]
+) -> None:
+    poison(set(range(9, 100)))
+    with pytest.raises(DivergedError, match=r"step 9: 4 bad steps in a row; every layer's output is finite"):
         _train(recipe(), tmp_path)
     newest = sorted((tmp_path / "checkpoints").iterdir())[-1]
     assert newest.name == "step-00000006"
-    assert all(np.isfinite(array).all() for array in read(newest).weights.values())
+    assert _finite(newest)
 
 
 def test_broken_images_are_named_and_skipped_up_to_the_limit(

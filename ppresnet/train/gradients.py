@@ -1,0 +1,89 @@
+"""One gradient and one set of running statistics out of those that several processes found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import paddle
+from paddle import Tensor, nn
+
+from ppresnet.train.ranks import Ranks
+
+BUCKET = 2**22  # numbers to one message, 16 MB in float32
+
+
+class Gradients:
+    """Adds up the gradients of a network over all processes, and averages its running statistics.
+
+    Each process's loss counts by its share of the images, so that the sum is the gradient of the whole batch. Running
+    statistics move in each process by its own images, and then all take the mean of these moves, by the same shares:
+    all processes hold the same ones at any time, and a checkpoint or a change of the number of processes alters
+    nothing. Statistics that did not move keep their bits.
+
+    Args:
+        model: the network, the same in every process.
+        ranks: the processes.
+    """
+
+    def __init__(self, model: nn.Layer, ranks: Ranks) -> None:
+        self._ranks = ranks
+        self._parameters = [parameter for parameter in model.parameters() if parameter.trainable]
+        self._statistics = [buffer for buffer in model.buffers() if buffer.is_floating_point()]
+        self._before: list[Tensor] = []
+
+    @paddle.no_grad()  # type: ignore[untyped-decorator]
+    def open(self) -> None:
+        """Note the running statistics; call it before the forward passes of a step."""
+        if self._ranks.size > 1:
+            self._before = [buffer.clone() for buffer in self._statistics]
+
+    @paddle.no_grad()  # type: ignore[untyped-decorator]
+    def close(self, share: float) -> None:
+        """Put the sums into the gradients and the means into the statistics; call it after the last backward pass.
+
+        Args:
+            share: of the step's images that this process had, from 0 to 1.
+        """
+        if self._ranks.size == 1:
+            return
+        # A process without images has no gradients, and a parameter that no process used must stay without one.
+        found = self._ranks.add(paddle.to_tensor([float(p.grad is not None) for p in self._parameters]))
+        used = [p for p, count in zip(self._parameters, found.tolist(), strict=True) if count]
+        moves = [(now - old) * share for now, old in zip(self._statistics, self._before, strict=True)]
+        tensors = [p.grad if p.grad is not None else paddle.zeros_like(p) for p in used] + moves
+        targets: list[Callable[[Tensor], None]] = [_gradient_of(p) for p in used]
+        targets += [_moved(now, old) for now, old in zip(self._statistics, self._before, strict=True)]
+        for bucket in buckets([int(tensor.size) for tensor in tensors]):
+            flat = paddle.concat([tensors[index].astype("float32").flatten() for index in bucket])
+            parts = paddle.split(self._ranks.add(flat), [int(tensors[index].size) for index in bucket])
+            for index, part in zip(bucket, parts, strict=True):
+                targets[index](part.reshape(tensors[index].shape).astype(tensors[index].dtype))
+        self._before = []
+
+
+def buckets(sizes: Sequence[int], limit: int = BUCKET) -> Iterator[list[int]]:
+    """Yield the indices of tensors that go together: in order, as many as fit into the limit, at least one."""
+    bucket: list[int] = []
+    filled = 0
+    for index, size in enumerate(sizes):
+        if bucket and filled + size > limit:
+            yield bucket
+            bucket, filled = [], 0
+        bucket.append(index)
+        filled += size
+    if bucket:
+        yield bucket
+
+
+def _gradient_of(parameter: Tensor) -> Callable[[Tensor], None]:
+    def put(total: Tensor) -> None:
+        parameter.grad = total
+
+    return put
+
+
+def _moved(statistic: Tensor, before: Tensor) -> Callable[[Tensor], None]:
+    def put(move: Tensor) -> None:
+        statistic.set_value(before + move)
+
+    return put

@@ -1,0 +1,134 @@
+"""Where training starts: the network, its weights and everything that a step needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import paddle
+from paddle import nn
+
+from ppresnet.checkpoint import Checkpoint, read, resolve
+from ppresnet.checkpoint.state import final_weights, model_of, restore_weights, spec_of_checkpoint, weights_of
+from ppresnet.config import RunConfig
+from ppresnet.errors import ConfigError
+from ppresnet.models import build
+from ppresnet.models.frozen import freeze, freeze_norms
+from ppresnet.spec import ModelSpec, spec_of
+from ppresnet.train import amp
+from ppresnet.train.activations import measure_activations, segments_for
+from ppresnet.train.ema import Ema
+from ppresnet.train.guards import Guard
+from ppresnet.train.micro import Memory
+from ppresnet.train.optim import build_optimizer, restore_optimizer
+from ppresnet.train.recompute import recompute_blocks
+from ppresnet.train.seeds import seed_paddle
+from ppresnet.train.step import Step
+
+
+def starting_point(config: RunConfig, restored: Checkpoint | None) -> tuple[ModelSpec, Checkpoint | None]:
+    """Return the architecture to train, and the checkpoint whose weights it starts from, if any.
+
+    Raises:
+        ConfigError: the checkpoint of `init_from` is for other classes or channels.
+        CheckpointError: that checkpoint is missing or damaged.
+    """
+    if restored is not None:
+        return spec_of_checkpoint(restored), restored
+    if config.init_from is None:
+        return spec_of(**config.model.model_dump(), input_size=config.data.input_size), None
+    initial = read(resolve(Path(config.init_from)))
+    spec, wanted = spec_of_checkpoint(initial), config.model
+    if config.finetune.new_head:
+        spec = spec.model_copy(update={"num_classes": wanted.num_classes})
+    if (spec.num_classes, spec.in_channels) != (wanted.num_classes, wanted.in_channels):
+        raise ConfigError(
+            f"init_from: the checkpoint has {spec.num_classes} classes and {spec.in_channels} input channels; "
+            f"the recipe wants {wanted.num_classes} and {wanted.in_channels}; "
+            "for other classes set finetune.new_head to true"
+        )
+    return spec, initial
+
+
+def assemble_step(
+    config: RunConfig,
+    spec: ModelSpec,
+    initial: Checkpoint | None,
+    restored: Checkpoint | None,
+    report: Callable[[str], None],
+) -> Step:
+    """Return a step on a network of this spec, with its optimiser, average, teacher and precision.
+
+    Args:
+        config: the recipe.
+        spec: of the network.
+        initial: whose weights to start from; None draws them from the seed.
+        restored: the checkpoint of the run that is resumed; `initial` too.
+        report: is given lines for the user.
+
+    Raises:
+        ConfigError: stages, budget or teacher do not fit the network.
+    """
+    device = paddle.get_device().split(":")[0]
+    seed_paddle(config.seed, "init")
+    model = build(spec)
+    if initial is not None:
+        weights = initial.weights if initial is restored else final_weights(initial)
+        restore_weights(model, _with_new_head(model, weights) if config.finetune.new_head else weights)
+    _freeze(model, config)
+    _save_memory(model, config, report)
+    optimizer = build_optimizer(config.optim, model)
+    if restored is not None:
+        restore_optimizer(optimizer, model, restored.optimizer)
+    model, optimizer = amp.decorated(config.amp, device, model, optimizer)
+    line = amp.without_effect(config.amp, device)
+    if line:
+        report(line)
+    decay = config.ema.decay
+    return Step(
+        config=config,
+        model=model,
+        optimizer=optimizer,
+        guard=Guard(),
+        memory=Memory(report=report),
+        ema=Ema(model, decay, restored.ema if restored is not None else None) if decay else None,
+        teacher=_teacher(config, spec),
+        scale=amp.loss_scale(config.amp, device),
+        cast=amp.casting(config.amp, device),
+    )
+
+
+def _with_new_head(model: nn.Layer, weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    own = weights_of(model)
+    return {name: own[name] if name.startswith("head.") else array for name, array in weights.items()}
+
+
+def _freeze(model: nn.Layer, config: RunConfig) -> None:
+    tuned = config.finetune
+    if tuned.frozen_stages:
+        freeze(model, tuned.frozen_stages)
+    if tuned.frozen_statistics or tuned.frozen_affine:
+        freeze_norms(model, statistics=tuned.frozen_statistics, affine=tuned.frozen_affine)
+
+
+def _save_memory(model: nn.Layer, config: RunConfig, report: Callable[[str], None]) -> None:
+    every, budget = config.recompute.every, config.recompute.budget_mb
+    if budget is not None:
+        size = config.data.input_size
+        activations = measure_activations(model, paddle.zeros([1, config.model.in_channels, size, size]))
+        every = segments_for(activations, config.train.batch_size, budget)
+        report(f"recompute: {f'segments of {every} blocks' if every else 'nothing'}, to fit {budget} MB of activations")
+    recompute_blocks(model, every)
+
+
+def _teacher(config: RunConfig, spec: ModelSpec) -> nn.Layer | None:
+    if config.distill.checkpoint is None:
+        return None
+    teacher = model_of(read(resolve(Path(config.distill.checkpoint))))
+    if teacher.spec.num_classes != spec.num_classes or teacher.spec.in_channels != spec.in_channels:
+        raise ConfigError(
+            f"distill.checkpoint: expected a teacher of {spec.num_classes} classes and {spec.in_channels} input "
+            f"channels, found {teacher.spec.num_classes} and {teacher.spec.in_channels}"
+        )
+    return teacher

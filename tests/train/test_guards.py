@@ -1,0 +1,72 @@
+"""Verdicts over sequences of losses, and the names of what is at fault."""
+
+import math
+
+import numpy as np
+import paddle
+import pytest
+from paddle import nn
+
+from ppresnet.config import GuardConfig
+from ppresnet.models import create
+from ppresnet.train.guards import Guard, bad_gradient, bad_layer
+
+NAN = math.nan
+
+
+def verdicts(config: GuardConfig, losses: list[float]) -> list[str]:
+    guard = Guard()
+    return [guard.judge(config, loss, finite=True) for loss in losses]
+
+
+def test_bad_steps_are_left_out_then_undone_then_the_end() -> None:
+    config = GuardConfig(skips=2, rollbacks=1)
+    assert verdicts(config, [1.0, NAN, math.inf, 1.0, NAN, NAN, NAN, NAN, NAN, NAN]) == [
+        *("go", "skip", "skip", "go", "skip", "skip", "rollback", "skip", "skip", "diverged")
+    ]
+    assert verdicts(GuardConfig(skips=0, rollbacks=0), [1.0, NAN]) == ["go", "diverged"]
+
+
+def test_a_gradient_alone_makes_a_step_bad() -> None:
+    assert Guard().judge(GuardConfig(), 1.0, finite=False) == "skip"
+
+
+def test_spikes_are_told_from_the_recent_mean() -> None:
+    config = GuardConfig(spike=3.0)
+    assert set(verdicts(config, [2.0] * 60 + [5.9] * 2)) == {"go"}
+    assert verdicts(config, [2.0] * 60 + [6.1, 2.0])[-2:] == ["skip", "go"]
+    assert verdicts(config, [2.0] * 20 + [9.0])[-1] == "go"  # too early to know
+    assert verdicts(GuardConfig(), [2.0] * 60 + [600.0])[-1] == "go"  # off
+
+
+def test_each_rollback_halves_the_learning_rate() -> None:
+    assert [Guard(rollbacks=count).slowdown for count in range(3)] == [1.0, 0.5, 0.25]
+
+
+@pytest.fixture
+def model() -> nn.Layer:
+    paddle.seed(0)
+    model = create("cifar_resnet20", in_channels=1, input_size=8)
+    model.train()
+    return model
+
+
+def test_the_first_layer_at_fault_is_named(model: nn.Layer) -> None:
+    images = paddle.randn([2, 1, 8, 8])
+    before = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
+    assert bad_layer(model, images) is None
+    for name, tensor in model.state_dict().items():
+        np.testing.assert_array_equal(tensor.numpy(), before[name])
+    weight = model.stages[1][0].branch[1].conv.weight
+    weight.set_value(weight * NAN)
+    assert bad_layer(model, images) == "stages.1.0.branch.1.conv"
+
+
+def test_the_first_gradient_at_fault_is_named(model: nn.Layer) -> None:
+    assert bad_gradient(model) is None
+    model(paddle.randn([2, 1, 8, 8])).sum().backward()
+    assert bad_gradient(model) is None
+    for name in ("stages.2.1.branch.0.conv.weight", "head.fc.bias"):
+        gradient = dict(model.named_parameters())[name].grad
+        gradient.set_value(gradient * math.inf)
+    assert bad_gradient(model) == "stages.2.1.branch.0.conv.weight"
