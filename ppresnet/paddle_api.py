@@ -4,9 +4,9 @@ Seen in 2.6.2 and 3.3.1. pip gives GPU users 2.6.2, which has no `.json` program
 """
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import paddle
 from paddle import nn
@@ -14,6 +14,7 @@ from paddle import nn
 from ppresnet.errors import RequestError
 
 Format = Literal["json", "pdmodel"]
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def has_json() -> bool:
@@ -51,15 +52,43 @@ def save_program(layer: nn.Layer, prefix: Path, inputs: Sequence[Any], format: F
         paddle.jit.save(layer, str(prefix), input_spec=list(inputs))
 
 
+def as_it_stands(function: Function) -> Function:
+    """Keep `to_static` from translating a function; 2.6 has no such mark for its bytecode mode (full_graph=False)."""
+    marker = getattr(paddle.jit, "marker", None)
+    return (marker.unified if marker is not None else paddle.jit.not_to_static)(function)  # type: ignore[no-any-return]
+
+
 def gelu(x: paddle.Tensor) -> paddle.Tensor:
     """Return x * Phi(x) (Hendrycks and Gimpel 2016, arXiv:1606.08415); `F.gelu` of 3.3.1 cannot become a `.pdmodel`."""
-    if paddle.in_dynamic_mode() or (has_json() and paddle.framework.in_pir_mode()):
+    if not _writes_old_program():
         return paddle.nn.functional.gelu(x)
+    return _old_operator("gelu", {"X": x}, {"approximate": False})
+
+
+def sigmoid(x: paddle.Tensor) -> paddle.Tensor:
+    """Return 1 / (1 + exp(-x)); `F.sigmoid` of 3.3.1 cannot become a `.pdmodel`."""
+    if not _writes_old_program():
+        return paddle.nn.functional.sigmoid(x)
+    return _old_operator("sigmoid", {"X": x}, {})
+
+
+def matmul(x: paddle.Tensor, y: paddle.Tensor, transpose_y: bool = False) -> paddle.Tensor:
+    """Return the product of the last two dimensions; `paddle.matmul` of 3.3.1 cannot become a `.pdmodel`."""
+    if not _writes_old_program():
+        return paddle.matmul(x, y, transpose_y=transpose_y)
+    return _old_operator("matmul_v2", {"X": x, "Y": y}, {"trans_x": False, "trans_y": transpose_y})
+
+
+def _writes_old_program() -> bool:
+    return not (paddle.in_dynamic_mode() or (has_json() and paddle.framework.in_pir_mode()))
+
+
+def _old_operator(kind: str, inputs: dict[str, paddle.Tensor], attributes: dict[str, Any]) -> paddle.Tensor:
     from paddle.base.layer_helper import LayerHelper
 
-    helper = LayerHelper("gelu")
-    out = helper.create_variable_for_type_inference(x.dtype)
-    helper.append_op(type="gelu", inputs={"X": x}, outputs={"Out": out}, attrs={"approximate": False})
+    helper = LayerHelper(kind)
+    out = helper.create_variable_for_type_inference(inputs["X"].dtype)
+    helper.append_op(type=kind, inputs=inputs, outputs={"Out": out}, attrs=attributes)
     return out
 
 

@@ -13,6 +13,7 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
+from deploy.lite.interpreter import prepare
 from ppresnet import cli
 from ppresnet.config import load
 from ppresnet.data import open_split
@@ -50,6 +51,21 @@ class Demo:
         place = Path(where)
         shown = place.relative_to(ROOT) if place.is_relative_to(ROOT) else place
         self.rows.append((title, outcome, str(shown), time.monotonic() - self.started))
+
+    def board(self, bundle: Path) -> None:
+        """Convert the bundle for ARM boards, or say what is missing for that."""
+        output = self.folder / "board"
+        try:
+            prepare(cli.say)
+        except PpresnetError as error:
+            self.started = time.monotonic()
+            cli.say(f"\n== board: left out. {error}")
+            self.note("board", "left out: Paddle Lite is missing; `bash tools/setup.sh --lite` says why", bundle)
+            return
+        options = ("--model", str(bundle), "--target", "arm", "--output", str(output), "--sizes")
+        made = self.step("board", "deploy/lite/convert.py", *options)
+        apart = max(row["rel_diff"] for row in made["parity"])
+        self.note("board", f".nb for ARM, {made['size_bytes']:,} bytes; run for x86 it differs by {apart:.0e}", output)
 
     def show(self) -> None:
         """Print the closing table."""
@@ -98,6 +114,7 @@ def main(arguments: argparse.Namespace) -> cli.Result:
     same = sum(a["labels"][0] == b["labels"][0] for a, b in zip(named["results"], served["results"], strict=True))
     demo.note("predict", f"{same} of {len(named['results'])} answers of the checkpoint repeated", bundle)
 
+    demo.board(bundle)
     demo.show()
     print(f"{time.monotonic() - started:.0f} s after set-up; every step's JSON is in {demo.folder}")
     if measured["top1"] < LEAST_TOP1:

@@ -8,8 +8,9 @@ cd "$root"
 
 usage() {
     cat <<'TEXT'
-usage: bash tools/setup.sh [--lite] [--paddle 3.3|2.6]
+usage: bash tools/setup.sh [--lite] [--lite-only] [--paddle 3.3|2.6]
   --lite          also make .venv-lite: Paddle Lite in a CPython 3.7 of its own
+  --lite-only     make .venv-lite and nothing else
   --paddle 2.6    make .venv-paddle26 (paddlepaddle 2.6.2) in place of .venv (paddlepaddle 3.3.1)
 environment:
   PPRESNET_PYTHON         the Python 3.10, 3.11 or 3.12 to use
@@ -179,10 +180,11 @@ ensure() {
     exec {lock_fd}>&-
 }
 
-lite=no paddle=3.3
+lite=no main=yes paddle=3.3
 while [ $# -gt 0 ]; do
     case $1 in
     --lite) lite=yes ;;
+    --lite-only) lite=yes main=no ;;
     --paddle) paddle=${2:-}; shift ;;
     --paddle=*) paddle=${1#*=} ;;
     -h | --help) usage; exit 0 ;;
@@ -207,7 +209,9 @@ export UV_HTTP_TIMEOUT=${UV_HTTP_TIMEOUT:-120} UV_PYTHON_DOWNLOADS=never
 if [ "$lite" = yes ] && ! is_current .venv-lite requirements-lite.lock "${PPRESNET_LITE_PYTHON:-}"; then
     choose_lite >/dev/null    # a missing CPython 3.7 is said before anything is downloaded
 fi
-ensure "$venv" "$lock" "${PPRESNET_PYTHON:-}" choose_main "$installer" 'import ppresnet, deploy, paddle'
+if [ "$main" = yes ]; then
+    ensure "$venv" "$lock" "${PPRESNET_PYTHON:-}" choose_main "$installer" 'import ppresnet, deploy, paddle'
+fi
 if [ "$lite" = yes ]; then
     ensure .venv-lite requirements-lite.lock "${PPRESNET_LITE_PYTHON:-}" choose_lite pip 'import numpy, paddlelite.lite'
 fi

@@ -7,31 +7,47 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from parallel import count_of, several
+
 from ppresnet import cli, hardware
-from ppresnet.config import dump, load
-from ppresnet.errors import RequestError
+from ppresnet.config import RunConfig, dump, load
 from ppresnet.hardware.malloc import settle
+from ppresnet.train.outcome import recorded
 
 
 def main(arguments: argparse.Namespace) -> cli.Result:
     """Train, and return the contents of result.json."""
-    config = load(arguments.config, arguments.overrides)
-    if arguments.print_config:
-        print(dump(config), end="")
+    place = hardware.place()
+    with recorded(place, arguments.debug):
+        config = load(arguments.config, arguments.overrides)
+        if arguments.print_config:
+            print(dump(config), end="")
+            return None
+        output = arguments.output or Path(config.output)
+        before = stored_hardware(output) if arguments.resume else None
+        processes = count_of(arguments.cpu_processes, config) if place.size == 1 else 1
+        if processes == 1:
+            return train_here(arguments, config, output, place, before)
+        several(Path(__file__), processes, config, before)
         return None
-    if arguments.cpu_processes not in ("auto", "1"):
-        raise RequestError(f"--cpu-processes: expected 1 or auto in this version, found {arguments.cpu_processes}")
-    output = arguments.output or Path(config.output)
-    before = stored_hardware(output) if arguments.resume else None
+
+
+def train_here(
+    arguments: argparse.Namespace, config: RunConfig, output: Path, place: hardware.Place, before: dict[str, Any] | None
+) -> cli.Result:
+    """Train in this process, which may be one of several; only the first one tells and returns anything."""
+    say = cli.say if place.rank == 0 else _silent
     memory = settle(config.hardware.malloc)
     if memory:
-        cli.say(memory)
-    machine = hardware.start(config.hardware.device, config.hardware.threads, cli.say, repeat=before)
+        say(memory)
+    machine = hardware.start(config.hardware.device, config.hardware.threads, say, repeat=before)
+    from ppresnet.train.ranks import join
     from ppresnet.train.run import train
 
-    result = train(config, output, machine, resume=arguments.resume, repeat=before, report=cli.say)
-    cli.say(f"top-1 {result.top1:.2f} %; best checkpoint {result.checkpoint}")
-    return dataclasses.asdict(result)
+    ranks = join(machine.device)
+    result = train(config, output, machine, resume=arguments.resume, repeat=before, report=say, ranks=ranks)
+    say(f"top-1 {result.top1:.2f} %; best checkpoint {result.checkpoint}")
+    return dataclasses.asdict(result) if ranks.first else None
 
 
 def stored_hardware(output: Path) -> dict[str, Any] | None:
@@ -43,13 +59,21 @@ def stored_hardware(output: Path) -> dict[str, Any] | None:
     return stored if isinstance(stored, dict) else None
 
 
+def _silent(_: str) -> None:
+    return None
+
+
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the parsed command line."""
     parser = cli.parser("Train a recipe.", recipe=True)
     parser.add_argument("--output", type=Path, metavar="DIR", help="folder of the run (default: the recipe's)")
     parser.add_argument("--resume", action="store_true", help="go on exactly from the newest good checkpoint")
     parser.add_argument("--print-config", action="store_true", help="print the resolved recipe and stop")
-    parser.add_argument("--cpu-processes", default="1", metavar="N", help="data-parallel processes: 1 or auto")
+    parser.add_argument(
+        "--cpu-processes",
+        metavar="N",
+        help="data-parallel processes on this machine's CPU, a number or auto (default: hardware.processes)",
+    )
     return parser.parse_args(argv)
 
 

@@ -25,7 +25,7 @@ from ppresnet.bundle import FusionRow, Site
 from ppresnet.errors import CheckFailedError
 
 # What a fusion is about; other operators come and go with layouts and shapes.
-ACTS = ("relu", "leaky_relu", "silu", "swish", "gelu")
+ACTS = ("relu", "leaky_relu", "silu", "swish", "gelu", "hard_swish")
 COLUMNS = ("format", "backend", "basis", "fused", "conv", "+act", "+residual", "bn", "add", "act", "not fused, and why")
 COUNTED = ("conv2d", "fused_conv2d", "batch_norm", "add", *ACTS)
 

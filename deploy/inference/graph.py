@@ -13,6 +13,7 @@ NAMES = {
     "fused_elementwise_add": "add",
     "gelu_erf": "gelu",
     "gelu_tanh": "gelu",
+    "hardswish": "hard_swish",
     "depthwise_conv2d": "conv2d",
     "conv2d_fusion": "fused_conv2d_add_act",
 }
@@ -21,7 +22,7 @@ SOURCES = ("feed", "data")
 
 @dataclass(frozen=True)
 class Op:
-    """One operator: its type, the values it takes and gives, and what a convolution does besides."""
+    """One operator: its type, the values it takes and gives (an image first), and what a convolution does besides."""
 
     type: str
     inputs: tuple[str, ...]
@@ -29,6 +30,7 @@ class Op:
     filter: str | None = None
     residual: str | None = None
     act: str | None = None
+    depthwise: bool = False
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ def judge(graph: Graph, site: Site, backend: str) -> UnfusedSite | None:
     if len(matches) != 1:
         problem = f"expected one operator with the filter {site.parameter}, found {len(matches)}"
         return UnfusedSite(site=site.name, reason=problem, explained=False)
-    walk = _walk(graph, matches[0], site)
+    walk = follow(graph, matches[0], site)
     if walk.problem:
         return UnfusedSite(site=site.name, reason=walk.problem, explained=False)
     if not walk.left:
@@ -51,6 +51,8 @@ def judge(graph: Graph, site: Site, backend: str) -> UnfusedSite | None:
 
 def _cause(graph: Graph, site: Site, walk: Walk, backend: str) -> str:
     act = _function(site.act)
+    if "batch_norm" in walk.left and walk.conv.depthwise and backend != "onednn":
+        return "only the oneDNN passes fold the BatchNorm of a depthwise convolution"
     if backend == "native":
         return "Paddle's native CPU kernels take in BatchNorm and nothing else"
     if backend == "gpu" and act not in (None, "relu"):
@@ -69,7 +71,8 @@ def _cause(graph: Graph, site: Site, walk: Walk, backend: str) -> str:
     return ""
 
 
-def _walk(graph: Graph, conv: Op, site: Site) -> Walk:
+def follow(graph: Graph, conv: Op, site: Site) -> Walk:
+    """Return what stands after the convolution of a site, up to the end of its pattern."""
     act = _function(site.act)
     # A projection may take the addition and the activation of its block; then the branch feeds it as the residual.
     takes_sum = conv.residual is not None and "residual" not in site.pattern

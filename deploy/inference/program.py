@@ -20,6 +20,7 @@ PIR_INPUTS = {
     "fused_conv2d_add_act": ("Input", "Filter", "Bias", "ResidualData"),
 }
 _KEPT = ("fuse_activation", "activation")
+_DEPTHWISE = "depthwise_conv2d"
 
 
 def read_graph(program: Path) -> Graph:
@@ -55,10 +56,12 @@ def _old_op(op: Any) -> Op:
     return Op(
         type=op_name(op.type()),
         inputs=tuple(_flat(inputs.values())),
-        outputs=tuple(_flat(op.output(name) for name in op.output_names())),
+        # BatchNorm gives its image last, as `Y`, after statistics that it takes itself.
+        outputs=tuple(_flat(op.output(name) for name in sorted(op.output_names(), key="Y".__ne__))),
         filter=next(iter(inputs.get("Filter", ())), None),
         residual=next(iter(inputs.get("ResidualData", ())), None),
         act=_act(acts),
+        depthwise=op.type() == _DEPTHWISE,
     )
 
 
@@ -86,6 +89,7 @@ def _new_op(entry: Mapping[str, Any], outputs: tuple[str, ...]) -> Op:
         filter=named.get("Filter"),
         residual=named.get("ResidualData"),
         act=_act(attrs[name] for name in _KEPT if name in attrs),
+        depthwise=_DEPTHWISE in entry["#"],
     )
 
 

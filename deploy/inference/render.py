@@ -6,7 +6,7 @@ from html import escape
 from deploy.inference.graph import Graph, Op
 from ppresnet.bundle import Site
 
-ACTS = ("relu", "leaky_relu", "silu", "swish", "gelu")
+ACTS = ("relu", "leaky_relu", "silu", "swish", "gelu", "hard_swish")
 FOLLOWERS = ("batch_norm", "add", *ACTS)
 COLOURS = {"conv": "#1f5fa8", "add": "#a8481f", "batch_norm": "#6b4fa3"}
 OTHER = "#4b5563"

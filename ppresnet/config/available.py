@@ -7,5 +7,4 @@ from __future__ import annotations
 
 AVAILABLE: dict[str, tuple[object, ...]] = {
     "data.format": ("digits", "folder", "list", "cifar10", "cifar100"),
-    "hardware.processes": (1,),
 }

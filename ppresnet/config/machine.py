@@ -44,8 +44,8 @@ class HardwareConfig(v.Section):
     """CPU training kernels of oneDNN."""
     malloc: Literal["default", "tuned"] = "default"
     """tuned keeps freed pages, which is quicker and takes more memory."""
-    processes: v.Count = 1
-    """Data-parallel processes on the CPU."""
+    processes: v.Threads = 1
+    """Data-parallel processes on the CPU, which share each batch; auto measures whether several are faster."""
 
 
 class CheckpointConfig(v.Section):

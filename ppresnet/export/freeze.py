@@ -10,7 +10,7 @@ from paddle import nn
 from paddle.static import InputSpec
 
 from ppresnet.bundle import JSON, PARAMS, PDMODEL
-from ppresnet.errors import BundleError, CheckFailedError, PpresnetError, StorageError
+from ppresnet.errors import BundleError, CheckFailedError, ConfigError, PpresnetError, StorageError
 from ppresnet.export.params import read_params
 from ppresnet.paddle_api import Format, save_program
 
@@ -29,10 +29,12 @@ def freeze(model: nn.Layer, directory: Path, image_shape: tuple[int, int, int], 
         formats: of `json` and `pdmodel`.
 
     Raises:
+        ConfigError: a layer cannot be a program.
         CheckFailedError: the formats do not share their parameters.
         StorageError: what was written is not what was meant.
         PpresnetError: Paddle could not save the network.
     """
+    _expect_exportable(model)
     hashes = {}
     for format in formats:
         (directory / PARAMS).unlink(missing_ok=True)
@@ -48,6 +50,16 @@ def freeze(model: nn.Layer, directory: Path, image_shape: tuple[int, int, int], 
         _check_json(directory / JSON)
     # Paddle 3.3 and 2.6 leave a pickle of variable names beside the parameters; no predictor reads it.
     (directory / f"{PARAMS}.info").unlink(missing_ok=True)
+
+
+def _expect_exportable(model: nn.Layer) -> None:
+    for name, layer in model.named_sublayers(include_self=True):
+        if not hasattr(layer, "check_exportable"):
+            continue
+        try:
+            layer.check_exportable()
+        except ConfigError as error:
+            raise ConfigError(*(f"{name or type(layer).__name__}: {problem}" for problem in error.problems)) from error
 
 
 def _save(model: nn.Layer, prefix: Path, image_shape: tuple[int, int, int], format: Format) -> None:

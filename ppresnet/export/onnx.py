@@ -9,19 +9,27 @@ from pathlib import Path
 
 from ppresnet.bundle import JSON, ONNX, PARAMS, PDMODEL
 from ppresnet.errors import PpresnetError
+from ppresnet.layers.norm import EPSILON
 
 OPSET = 17
 TIMEOUT_SECONDS = 900.0
 _LAST_LINES = 12
 
 # paddle2onnx 2.1.0: its default optimize_tool, polygraphy, installs packages by pip while it runs; "None" never does.
+# It makes an InstanceNormalization of each GroupNorm of Paddle 3.3.1 and leaves the epsilon of that uninitialised.
 _SCRIPT = """
 import sys
 import paddle2onnx, onnx
-program, params, target, opset = sys.argv[1:]
+program, params, target, opset, epsilon = sys.argv[1:]
 paddle2onnx.export(program, params, target, opset_version=int(opset), auto_upgrade_opset=False, optimize_tool="None")
-onnx.checker.check_model(target, full_check=True)
 model = onnx.load(target)
+grouped = [node for node in model.graph.node if node.op_type == "InstanceNormalization"]
+for node in grouped:
+    del node.attribute[:]
+    node.attribute.append(onnx.helper.make_attribute("epsilon", float(epsilon)))
+if grouped:
+    onnx.save(model, target)
+onnx.checker.check_model(target, full_check=True)
 opsets = {entry.domain: entry.version for entry in model.opset_import}
 if opsets != {"": int(opset)}:
     sys.exit(f"expected opset {opset} alone, found {opsets}")
@@ -62,7 +70,7 @@ def convert(directory: Path, *, opset: int = OPSET, timeout: float = TIMEOUT_SEC
 
 def _attempt(directory: Path, program: str, opset: int, timeout: float) -> str:
     """Return why the conversion failed, or ''."""
-    command = [sys.executable, "-c", _SCRIPT, program, PARAMS, ONNX, str(opset)]
+    command = [sys.executable, "-c", _SCRIPT, program, PARAMS, ONNX, str(opset), str(EPSILON)]
     environment = os.environ | {"POLYGRAPHY_AUTOINSTALL_DEPS": "0"}
     try:
         done = subprocess.run(  # noqa: S603

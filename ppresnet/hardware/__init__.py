@@ -14,7 +14,8 @@ from ppresnet.hardware.environment import Hardware, prepare
 from ppresnet.hardware.library import library_identity, mkl_library, paddle_version
 from ppresnet.hardware.measurement import Measurement, measure
 from ppresnet.hardware.memory import peak_memory_mb
-from ppresnet.hardware.paddle_import import import_paddle, start
+from ppresnet.hardware.paddle_import import as_before, import_paddle, start
+from ppresnet.hardware.place import Place, place
 from ppresnet.hardware.probe import MKL_VARIABLE, THREADS_VARIABLE
 
 __all__ = [
@@ -23,7 +24,9 @@ __all__ = [
     "Choice",
     "Hardware",
     "Measurement",
+    "Place",
     "ProbeCache",
+    "as_before",
     "choose",
     "choose_device",
     "cpu_identity",
@@ -40,6 +43,7 @@ __all__ = [
     "paddle_version",
     "peak_memory_mb",
     "physical_cores",
+    "place",
     "prepare",
     "start",
     "thread_counts",

@@ -13,6 +13,7 @@ from ppresnet.hardware.cpu import cpu_identity, cpu_model
 from ppresnet.hardware.device import choose_device
 from ppresnet.hardware.library import library_identity, mkl_library
 from ppresnet.hardware.measurement import measure
+from ppresnet.hardware.place import place
 from ppresnet.hardware.probe import MKL_VARIABLE, THREADS_VARIABLE
 
 
@@ -79,7 +80,7 @@ def _threads_in_environment() -> int:
 def _candidates(threads: int | str, *, on_gpu: bool) -> tuple[tuple[str | None, ...], tuple[int, ...], list[str]]:
     """Return what may be chosen from, and what is not up to us: MKL types, thread counts, reasons."""
     mkl_types: tuple[str | None, ...] = (None,) if on_gpu else MKL_TYPES
-    counts = (1,) if on_gpu else thread_counts(usable_cores())
+    counts = (1,) if on_gpu else thread_counts(max(1, usable_cores() // place().here))
     kept = []
     if MKL_VARIABLE in os.environ:
         mkl_types = (os.environ[MKL_VARIABLE] or None,)

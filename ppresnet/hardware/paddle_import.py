@@ -11,6 +11,7 @@ from typing import Any
 
 from ppresnet.hardware.cpu import cpu_model
 from ppresnet.hardware.environment import Hardware, prepare
+from ppresnet.hardware.place import place
 from ppresnet.hardware.probe import MKL_VARIABLE, THREADS_VARIABLE
 
 
@@ -26,15 +27,26 @@ def start(
         repeat: `dataclasses.asdict` of what an interrupted run used; its kernels and threads are used again on the same
             CPU, since others round differently.
     """
-    if repeat is not None and repeat.get("cpu") == cpu_model():
-        mkl, count = repeat.get("mkl_cpu_type"), repeat.get("threads")
-        if isinstance(count, int) and (mkl is None or isinstance(mkl, str)):
-            os.environ.setdefault(MKL_VARIABLE, mkl or "")  # MKL reads '' as unset
-            os.environ.setdefault(THREADS_VARIABLE, str(count))
+    as_before(repeat)
     chosen = prepare(device, threads)
     report(chosen.describe())
     import_paddle()
     return chosen
+
+
+def as_before(repeat: Mapping[str, Any] | None, processes: int | None = None) -> None:
+    """Put the kernels and threads of an interrupted run into the environment, as long as it names none itself.
+
+    Args:
+        repeat: as for `start`.
+        processes: of the run that goes on, None for those of the environment; other numbers have other threads.
+    """
+    wanted = processes or place().size
+    if repeat is not None and repeat.get("cpu") == cpu_model() and repeat.get("processes", 1) == wanted:
+        mkl, count = repeat.get("mkl_cpu_type"), repeat.get("threads")
+        if isinstance(count, int) and (mkl is None or isinstance(mkl, str)):
+            os.environ.setdefault(MKL_VARIABLE, mkl or "")  # MKL reads '' as unset
+            os.environ.setdefault(THREADS_VARIABLE, str(count))
 
 
 def import_paddle() -> None:

@@ -16,11 +16,20 @@ class Gelu(nn.Layer):
         return paddle_api.gelu(x)
 
 
+class Sigmoid(nn.Layer):
+    """The logistic function, in a form that exports: a gate in [0, 1]."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return 1 / (1 + exp(-x)); same shape."""
+        return paddle_api.sigmoid(x)
+
+
 ACTIVATIONS: Mapping[str, type[nn.Layer]] = {
     "relu": nn.ReLU,
     "leaky_relu": nn.LeakyReLU,
     "silu": nn.Swish,  # the same function; oneDNN fuses the operator swish and never silu
     "gelu": Gelu,
+    "hard_swish": nn.Hardswish,
 }
 
 

@@ -10,6 +10,7 @@ from ppresnet.layers.conv import ConvNorm
 from ppresnet.layers.drop_path import DropPath
 from ppresnet.layers.sites import conv_norm_promise
 from ppresnet.layers.skips import IdentitySkip, ProjectionSkip, ZeroPadSkip
+from ppresnet.layers.squeeze_excite import SqueezeExcite
 
 SKIPS: Mapping[str, type[nn.Layer]] = {
     "identity": IdentitySkip,
@@ -29,20 +30,25 @@ class Residual(nn.Layer):
         skip: gives the same shape as the branch.
         act: name of the activation after the addition.
         drop_path: probability of dropping the branch in training.
+        se: inner width of the squeeze and excitation of the branch; None for a branch without.
     """
 
-    def __init__(self, branch: nn.Sequential, skip: nn.Layer, act: str, drop_path: float = 0.0) -> None:
+    def __init__(
+        self, branch: nn.Sequential, skip: nn.Layer, act: str, drop_path: float = 0.0, se: int | None = None
+    ) -> None:
         super().__init__()
         self.branch = branch
+        self.se = _squeeze_excite(branch, se)
         self.skip = skip
         self.drop_path = DropPath(drop_path) if drop_path else nn.Identity()
         self.act = activation(act)
-        branch[-1].promise = conv_norm_promise(act, residual=True)
+        if se is None:
+            branch[-1].promise = conv_norm_promise(act, residual=True)
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
         """Return float32 [batch, out_channels, ceil(height / stride), ceil(width / stride)]."""
         identity = self.skip(x_NCHW)
-        out = self.drop_path(self.branch(x_NCHW))
+        out = self.drop_path(self.se(self.branch(x_NCHW)))
         return self.act(identity + out)
 
 
@@ -58,6 +64,8 @@ class BasicBlock(Residual):
         act: name of the activations.
         drop_path: probability of dropping the branch in training.
         norm: name of the normalisations.
+        se: inner width of the squeeze and excitation of the branch; None for a branch without.
+        pad_before: zero channels that a zero_pad skip puts before its input; None for half of them.
 
     Raises:
         ConfigError: the skip does not match the branch, or the widths are not two.
@@ -73,9 +81,11 @@ class BasicBlock(Residual):
         act: str = "relu",
         drop_path: float = 0.0,
         norm: str = "batch",
+        se: int | None = None,
+        pad_before: int | None = None,
     ) -> None:
         branch = basic_branch(in_channels, widths, stride, groups, act, norm)
-        super().__init__(branch, _skip(skip, in_channels, widths[-1], stride, norm), act, drop_path)
+        super().__init__(branch, _skip(skip, in_channels, widths[-1], stride, norm, pad_before), act, drop_path, se)
 
 
 class Bottleneck(Residual):
@@ -90,6 +100,8 @@ class Bottleneck(Residual):
         act: name of the activations.
         drop_path: probability of dropping the branch in training.
         norm: name of the normalisations.
+        se: inner width of the squeeze and excitation of the branch; None for a branch without.
+        pad_before: zero channels that a zero_pad skip puts before its input; None for half of them.
 
     Raises:
         ConfigError: the skip does not match the branch, or the widths are not three.
@@ -105,23 +117,27 @@ class Bottleneck(Residual):
         act: str = "relu",
         drop_path: float = 0.0,
         norm: str = "batch",
+        se: int | None = None,
+        pad_before: int | None = None,
     ) -> None:
         branch = bottleneck_branch(in_channels, widths, stride, groups, act, norm)
-        super().__init__(branch, _skip(skip, in_channels, widths[-1], stride, norm), act, drop_path)
+        super().__init__(branch, _skip(skip, in_channels, widths[-1], stride, norm, pad_before), act, drop_path, se)
 
 
 class PlainBlock(nn.Layer):
     """A branch followed by an activation, without a skip: what the residual blocks are measured against."""
 
-    def __init__(self, branch: nn.Sequential, act: str) -> None:
+    def __init__(self, branch: nn.Sequential, act: str, se: int | None = None) -> None:
         super().__init__()
         self.branch = branch
+        self.se = _squeeze_excite(branch, se)
         self.act = activation(act)
-        branch[-1].promise = conv_norm_promise(act)
+        if se is None:
+            branch[-1].promise = conv_norm_promise(act)
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
         """Return float32 [batch, out_channels, ceil(height / stride), ceil(width / stride)]."""
-        return self.act(self.branch(x_NCHW))
+        return self.act(self.se(self.branch(x_NCHW)))
 
 
 def basic_branch(
@@ -155,10 +171,15 @@ def bottleneck_branch(
     )
 
 
-def _skip(kind: str, in_channels: int, out_channels: int, stride: int, norm: str) -> nn.Layer:
+def _squeeze_excite(branch: nn.Sequential, reduced: int | None) -> nn.Layer:
+    return nn.Identity() if reduced is None else SqueezeExcite(branch[-1].conv.weight.shape[0], reduced)
+
+
+def _skip(kind: str, in_channels: int, out_channels: int, stride: int, norm: str, pad_before: int | None) -> nn.Layer:
     if kind not in SKIPS:
         raise ConfigError(f"unknown skip '{kind}'; expected one of {', '.join(SKIPS)}")
-    return SKIPS[kind](in_channels, out_channels, stride, norm)
+    before = {"before": pad_before} if kind == "zero_pad" else {}
+    return SKIPS[kind](in_channels, out_channels, stride, norm, **before)
 
 
 def _expect_widths(kind: str, widths: tuple[int, ...], count: int) -> None:

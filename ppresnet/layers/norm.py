@@ -6,20 +6,26 @@ from math import gcd
 from paddle import nn
 
 from ppresnet.errors import ConfigError
+from ppresnet.layers.sync_batch_norm import SyncBatchNorm2D
 
 GROUPS = 32  # Wu and He 2018, arXiv:1803.08494, table 3
+EPSILON = 1e-5  # of every GroupNorm; exports to ONNX count on it
 
 
 def group_norm(channels: int) -> nn.GroupNorm:
-    """Return GroupNorm with 32 groups, or the most groups below that divide the channels."""
-    return nn.GroupNorm(gcd(GROUPS, channels), channels)
+    """Return GroupNorm with the most groups up to 32 that divide the channels and have two of them or more each.
+
+    A group of one channel would be InstanceNorm, and of one pixel besides it would be zero (table 3 there).
+    """
+    groups = gcd(GROUPS, channels)
+    return nn.GroupNorm(groups // 2 if groups == channels > 1 else groups, channels, EPSILON)
 
 
 NORMS: Mapping[str, Callable[[int], nn.Layer]] = {
     "batch": nn.BatchNorm2D,
-    "sync_batch": nn.SyncBatchNorm,
+    "sync_batch": SyncBatchNorm2D,
     "group": group_norm,
-    "layer": lambda channels: nn.GroupNorm(1, channels),
+    "layer": lambda channels: nn.GroupNorm(1, channels, EPSILON),
 }
 
 

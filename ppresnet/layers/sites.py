@@ -24,7 +24,8 @@ def conv_norm_promise(act: str | None, residual: bool = False) -> Promise:
 def promised_sites(model: nn.Layer) -> tuple[Site, ...]:
     """Return every site the layers of a network promise, in the order they were built.
 
-    The filter names are those of this very object, so take the sites from the model whose program is saved.
+    A GroupNorm depends on the image and cannot be folded, so a convolution before one promises nothing. The filter
+    names are those of this very object, so take the sites from the model whose program is saved.
     """
     return tuple(
         Site(
@@ -35,4 +36,5 @@ def promised_sites(model: nn.Layer) -> tuple[Site, ...]:
         )
         for name, layer in model.named_sublayers(include_self=True)
         if isinstance(getattr(layer, "promise", None), Promise)
+        and not isinstance(getattr(layer, "norm", None), nn.GroupNorm)
     )

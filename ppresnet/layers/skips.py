@@ -48,14 +48,23 @@ class ZeroPadSkip(nn.Layer):
     addition behind them. (Under oneDNN the operator `pad` corrupts the heap in Paddle 3.3.1, paddle2onnx 2.1.0 leaves
     the value of `pad3d` unset, and a padded skip keeps the oneDNN pass for `.pdmodel` from fusing.)
 
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the branch.
+        stride: of the branch.
+        norm: not used; every kind of skip takes it.
+        before: zero channels before the input, the others stand behind it; half of them where None.
+
     Raises:
-        ConfigError: the branch has fewer channels than the input.
+        ConfigError: the branch has fewer channels than the input, or than the input with those before it.
     """
 
     # Epsilon and variance add up to one exactly, and fusion passes want an epsilon of at most 1e-3.
     EPSILON = 2.0**-10
 
-    def __init__(self, in_channels: int, out_channels: int, stride: int, norm: str = "batch") -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, stride: int, norm: str = "batch", before: int | None = None
+    ) -> None:
         super().__init__()
         if out_channels < in_channels:
             raise ConfigError(
@@ -63,7 +72,11 @@ class ZeroPadSkip(nn.Layer):
                 "use a projection skip"
             )
         self.stride = stride
-        before = (out_channels - in_channels) // 2
+        before = (out_channels - in_channels) // 2 if before is None else before
+        if before > out_channels - in_channels:
+            raise ConfigError(
+                f"a zero_pad skip adds {out_channels - in_channels} channels here; found {before} before the input"
+            )
         self.pad = [0, 0, 0, 0, before, out_channels - in_channels - before]
         picks = paddle.eye(out_channels, in_channels).roll(before, axis=0)
         # Every statistic is a buffer of its own: the folding passes do not take one that serves twice.

@@ -8,12 +8,16 @@ from ppresnet.layers.conv import ConvNorm
 class CifarStem(ConvNorm):
     """A 3x3 convolution at full resolution, for small images (He et al. 2015, section 4.2)."""
 
+    STRIDE = 1
+
     def __init__(self, in_channels: int, width: int, act: str, norm: str = "batch") -> None:
         super().__init__(in_channels, width, kernel=3, act=act, norm=norm)
 
 
 class ImageNetStem(nn.Layer):
     """A 7x7 stride-2 convolution and a 3x3 stride-2 max pool: a quarter of the resolution."""
+
+    STRIDE = 4
 
     def __init__(self, in_channels: int, width: int, act: str, norm: str = "batch") -> None:
         super().__init__()

@@ -5,10 +5,25 @@ from typing import Any
 
 from paddle import nn
 
+from ppresnet.errors import ConfigError
+from ppresnet.models.densenet import DenseNet
+from ppresnet.models.gated import GatedNet
+from ppresnet.models.lcnet import LCNet
+from ppresnet.models.ode import ODENet
+from ppresnet.models.preact import PreActResNet
 from ppresnet.models.resnet import ResNet
+from ppresnet.models.vit import VisionTransformer
 from ppresnet.spec import ModelSpec, spec_of
 
-NETWORKS: Mapping[str, Callable[..., nn.Layer]] = {"resnet": ResNet}
+NETWORKS: Mapping[str, Callable[..., nn.Layer]] = {
+    "resnet": ResNet,
+    "preact": PreActResNet,
+    "vit": VisionTransformer,
+    "gated": GatedNet,
+    "ode": ODENet,
+    "densenet": DenseNet,
+    "lcnet": LCNet,
+}
 
 
 def create(name: str, **spec_overrides: Any) -> nn.Layer:
@@ -30,4 +45,15 @@ def build(spec: ModelSpec) -> nn.Layer:
     Raises:
         ConfigError: parts of the spec do not fit together.
     """
-    return NETWORKS[spec.family](spec)
+    model = NETWORKS[spec.family](spec)
+    layers = dict(model.named_sublayers()) if spec.norm_groups else {}
+    for name, groups in spec.norm_groups:
+        _set_groups(layers.get(name), name, groups)
+    return model
+
+
+def _set_groups(layer: nn.Layer | None, name: str, groups: int) -> None:
+    if not isinstance(layer, nn.GroupNorm) or groups < 1 or layer._num_channels % groups:
+        found = f"a GroupNorm of {layer._num_channels} channels" if isinstance(layer, nn.GroupNorm) else "none"
+        raise ConfigError(f"model.norm_groups: expected a GroupNorm '{name}' that {groups} divides, found {found}")
+    layer._num_groups = groups

@@ -1,4 +1,4 @@
-"""ResNet, Wide ResNet, ResNeXt, CIFAR ResNet and the plain networks they are compared with."""
+"""ResNet, Wide ResNet, ResNeXt, SE-ResNet, CIFAR ResNet and the plain networks they are compared with."""
 
 import math
 from collections.abc import Mapping
@@ -10,6 +10,7 @@ from ppresnet.layers import (
     Bottleneck,
     CifarStem,
     ImageNetStem,
+    Level,
     PlainBlock,
     Residual,
     basic_branch,
@@ -17,7 +18,7 @@ from ppresnet.layers import (
 )
 from ppresnet.spec import BlockSpec, ResNetSpec
 
-STEMS: Mapping[str, type[nn.Layer]] = {"cifar": CifarStem, "imagenet": ImageNetStem}
+STEMS: Mapping[str, type[CifarStem] | type[ImageNetStem]] = {"cifar": CifarStem, "imagenet": ImageNetStem}
 RESIDUAL: Mapping[str, type[BasicBlock] | type[Bottleneck]] = {"basic": BasicBlock, "bottleneck": Bottleneck}
 BRANCHES = {"basic": basic_branch, "bottleneck": bottleneck_branch}
 
@@ -28,6 +29,9 @@ class ResNet(nn.Layer):
     Args:
         spec: the architecture; kept as `self.spec`.
 
+    Attributes:
+        pyramid: channels and stride of each map that `features` returns, one a stage.
+
     Raises:
         ConfigError: a block's skip does not match its branch.
     """
@@ -37,22 +41,33 @@ class ResNet(nn.Layer):
         self.spec = spec
         self.stem = STEMS[spec.stem.kind](spec.in_channels, spec.stem.width, spec.act, spec.norm)
         total = sum(len(stage) for stage in spec.stages)
-        channels, index = spec.stem.width, 0
-        stages = []
+        channels, stride, index = spec.stem.width, STEMS[spec.stem.kind].STRIDE, 0
+        stages, levels = [], []
         for stage in spec.stages:
             blocks = []
             for block in stage:
                 blocks.append(_block(block, channels, spec, spec.drop_path * index / max(total - 1, 1)))
-                channels, index = block.widths[-1], index + 1
+                channels, stride, index = block.widths[-1], stride * block.stride, index + 1
             stages.append(nn.Sequential(*blocks))
+            levels.append(Level(channels, stride))
         self.stages = nn.Sequential(*stages)
+        self.pyramid = tuple(levels)
         self.head = Head(channels, spec.num_classes, spec.dropout)
         if spec.zero_init_gamma:
             _zero_last_gammas(self)
 
+    def features(self, image_NCHW: Tensor) -> tuple[Tensor, ...]:
+        """Return the output of each stage, finest first, as `pyramid` says."""
+        x_NCHW = self.stem(image_NCHW)
+        maps = []
+        for stage in self.stages:
+            x_NCHW = stage(x_NCHW)
+            maps.append(x_NCHW)
+        return tuple(maps)
+
     def forward(self, image_NCHW: Tensor) -> Tensor:
         """Return the logits, float32 [batch, num_classes], of float32 images [batch, in_channels, height, width]."""
-        return self.head(self.stages(self.stem(image_NCHW)))
+        return self.head(self.features(image_NCHW)[-1])
 
 
 class Head(nn.Layer):
@@ -73,8 +88,10 @@ class Head(nn.Layer):
 def _block(block: BlockSpec, in_channels: int, spec: ResNetSpec, drop_path: float) -> nn.Layer:
     shape = (block.stride, block.groups, spec.act)
     if block.skip == "none":
-        return PlainBlock(BRANCHES[block.kind](in_channels, block.widths, *shape, spec.norm), spec.act)
-    return RESIDUAL[block.kind](in_channels, block.widths, block.skip, *shape, drop_path, spec.norm)
+        return PlainBlock(BRANCHES[block.kind](in_channels, block.widths, *shape, spec.norm), spec.act, block.se)
+    return RESIDUAL[block.kind](
+        in_channels, block.widths, block.skip, *shape, drop_path, spec.norm, block.se, block.pad_before
+    )
 
 
 def _zero_last_gammas(model: nn.Layer) -> None:

@@ -11,6 +11,7 @@ from ppresnet.errors import RequestError
 from ppresnet.onednn.kernels import Kernels
 from ppresnet.onednn.library import BFLOAT16, FLOAT32, Library, OneDnnError
 from ppresnet.onednn.trial import expect_equal_to_paddle
+from ppresnet.paddle_api import as_it_stands
 
 Setting = Literal["auto", "enabled", "disabled"]
 Compute = Literal["float32", "bfloat16"]
@@ -87,13 +88,7 @@ def library_path() -> Path:
     return Path(paddle.__file__).parent / "libs" / "libdnnl.so.3"
 
 
-def _as_it_stands(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Keep `to_static` from translating a function; 2.6 has no such mark for its bytecode mode (full_graph=False)."""
-    marker = getattr(paddle.jit, "marker", None)
-    return (marker.unified if marker is not None else paddle.jit.not_to_static)(function)  # type: ignore[no-any-return]
-
-
-@_as_it_stands
+@as_it_stands
 def _run(
     kind: Literal["convolve", "normalise", "rectify", "run_unit"], layer: nn.Layer, source: Tensor
 ) -> Tensor | None:

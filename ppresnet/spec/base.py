@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Activation = Literal["relu", "leaky_relu", "silu", "gelu"]
+Activation = Literal["relu", "leaky_relu", "silu", "gelu", "hard_swish"]
 Norm = Literal["batch", "sync_batch", "group", "layer"]
+Width = Annotated[int, Field(ge=1)]
 
 
 class Frozen(BaseModel):
@@ -29,3 +30,5 @@ class ModelSpec(Frozen):
     drop_path: float = Field(default=0.0, ge=0.0, lt=1.0)
     zero_init_gamma: bool = False
     input_size: int = Field(default=224, ge=1)
+    norm_groups: tuple[tuple[str, int], ...] = ()
+    """GroupNorms that pruning left with another number of groups than their width gives, each with its number."""

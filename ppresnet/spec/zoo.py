@@ -9,11 +9,25 @@ from pydantic import ValidationError
 
 from ppresnet.errors import ConfigError, did_you_mean
 from ppresnet.spec.base import ModelSpec
+from ppresnet.spec.densenet import DENSENETS, DenseNetSpec
+from ppresnet.spec.gated import GATED, GatedSpec
+from ppresnet.spec.lcnet import LCNETS, LCNetSpec
+from ppresnet.spec.ode import ODES, ODENetSpec
+from ppresnet.spec.preact import PREACTS, PreActSpec
 from ppresnet.spec.resnet import RESNETS, ResNetSpec
+from ppresnet.spec.vit import VITS, ViTSpec
 
-MODELS: Mapping[str, Callable[..., ModelSpec]] = {**RESNETS}
+MODELS: Mapping[str, Callable[..., ModelSpec]] = {**RESNETS, **PREACTS, **VITS, **GATED, **ODES, **DENSENETS, **LCNETS}
 
-FAMILIES: Mapping[str, type[ModelSpec]] = {"resnet": ResNetSpec}
+FAMILIES: Mapping[str, type[ModelSpec]] = {
+    "resnet": ResNetSpec,
+    "preact": PreActSpec,
+    "vit": ViTSpec,
+    "gated": GatedSpec,
+    "ode": ODENetSpec,
+    "densenet": DenseNetSpec,
+    "lcnet": LCNetSpec,
+}
 
 OVERRIDES = tuple(field for field in ModelSpec.model_fields if field not in ("name", "family"))
 

@@ -9,6 +9,7 @@ from paddle import Tensor, nn
 
 from ppresnet.train.ranks import Ranks
 
+STATISTICS = ("_mean", "_variance")
 BUCKET = 2**22  # numbers to one message, 16 MB in float32
 
 
@@ -28,7 +29,9 @@ class Gradients:
     def __init__(self, model: nn.Layer, ranks: Ranks) -> None:
         self._ranks = ranks
         self._parameters = [parameter for parameter in model.parameters() if parameter.trainable]
-        self._statistics = [buffer for buffer in model.buffers() if buffer.is_floating_point()]
+        # Paddle keeps running statistics among the parameters, without a gradient.
+        statistics = (tensor for name, tensor in model.state_dict().items() if name.endswith(STATISTICS))
+        self._statistics = list(statistics)
         self._before: list[Tensor] = []
 
     @paddle.no_grad()  # type: ignore[untyped-decorator]

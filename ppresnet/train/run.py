@@ -9,24 +9,28 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import paddle
 
-from ppresnet.checkpoint import Checkpoint, Store, read
+from ppresnet.checkpoint import Checkpoint, Store
 from ppresnet.config import RunConfig, dump
 from ppresnet.data import Broken, BrokenReport, Loader, Samples, Source, open_split, preprocess_of
-from ppresnet.errors import CheckpointError, RequestError
+from ppresnet.errors import CheckpointError, ConfigError, RequestError
 from ppresnet.files import DirectoryLock, atomic_write
 from ppresnet.hardware import Hardware, peak_memory_mb
 from ppresnet.spec import ModelSpec
 from ppresnet.train.curves import draw_curves
-from ppresnet.train.journal import Journal
+from ppresnet.train.journal import Journal, NoJournal
 from ppresnet.train.kernels import training_kernels
 from ppresnet.train.plan import Plan
 from ppresnet.train.preempt import Preemption
 from ppresnet.train.progress import Progress
+from ppresnet.train.ranks import ALONE, Ranks
 from ppresnet.train.resume import expect_same_run
 from ppresnet.train.seeds import derive
-from ppresnet.train.start import assemble_step, starting_point
+from ppresnet.train.sharing import shared_checkpoint
+from ppresnet.train.start import assemble_step, starting_point, teacher_of
+from ppresnet.train.step import Step
 from ppresnet.train.trainer import Trainer
 
 
@@ -34,7 +38,8 @@ from ppresnet.train.trainer import Trainer
 class RunResult:
     """What a run achieved; `top1` (percent) and `loss` are the best checkpoint's.
 
-    `images_per_second` is this process's training rate without evaluation and saving, None where it trained nothing.
+    `images_per_second` is the training rate without evaluation and saving, None where nothing was trained;
+    `peak_memory_mb` is the sum over all processes.
     """
 
     top1: float
@@ -53,6 +58,7 @@ def train(
     resume: bool = False,
     repeat: Mapping[str, Any] | None = None,
     report: Callable[[str], None] = print,
+    ranks: Ranks = ALONE,
 ) -> RunResult:
     """Train a recipe into a folder, which holds afterwards what the README lists.
 
@@ -63,34 +69,57 @@ def train(
         resume: go on from the newest checkpoint that verifies; a run without any starts from the beginning.
         repeat: hardware.json of the run that is resumed.
         report: is given lines for the user.
+        ranks: the processes that train together; all call this, and the first one writes the folder.
 
     Raises:
         RequestError: the output holds a run and `resume` is not set, or data or weights do not fit.
         PpresnetError: see `Trainer.run`.
     """
-    train_source, val_source = _open(config, "train"), _open(config, "val")
     store = Store(output / "checkpoints", keep=config.checkpoint.keep)
-    if not resume and (output / "config.yaml").exists():
-        raise RequestError(f"{output} already holds a run; add --resume to go on with it, or choose another --output")
     with ExitStack() as stack:
-        stack.enter_context(DirectoryLock(output))
-        newest = store.latest(report=report) if resume else None
-        restored = read(newest) if newest is not None else None
+        with ranks.together():
+            _expect_shares(config, ranks)
+            sources = _open(config, "train"), _open(config, "val")
+            newest = _claim(output, store, resume, report, stack) if ranks.first else None
+        restored = shared_checkpoint(newest, ranks)
         if restored is not None:
             expect_same_run(config, restored.config)
-        spec, initial = starting_point(config, restored)
-        atomic_write(output / "config.yaml", dump(config))
-        paddle.set_device(hardware.device)
-        kernels = stack.enter_context(training_kernels(config, report, repeat))
-        atomic_write(output / "hardware.json", json.dumps(asdict(hardware) | kernels, indent=2) + "\n")
-        trainer = _assemble(config, output, (spec, initial), restored, (train_source, val_source), store, stack, report)
+        if ranks.size == 1:
+            paddle.set_device(hardware.device)
+        spec, initial = starting_point(config, restored, ranks)
+        teacher = teacher_of(config, spec, ranks)
+        with ranks.together():
+            kernels = stack.enter_context(training_kernels(config, report, repeat))
+            step = assemble_step(config, spec, initial, restored, report, teacher, ranks)
+            if ranks.first:
+                machine = asdict(hardware) | kernels | {"processes": ranks.size}
+                atomic_write(output / "config.yaml", dump(config))
+                atomic_write(output / "hardware.json", json.dumps(machine, indent=2) + "\n")
+            trainer = _assemble(config, output, spec, step, restored, sources, store, stack)
         report(_opening(trainer, newest))
         trainer.run()
-        trainer.train_broken.write(output / "broken.json")
-    draw_curves(output / "metrics.jsonl", output / "curves.png")
-    result = _result(trainer)
-    atomic_write(output / "result.json", json.dumps(asdict(result), indent=2) + "\n")
+        result = _result(trainer)
+        if ranks.first:
+            trainer.train_broken.write(output / "broken.json")
+            draw_curves(output / "metrics.jsonl", output / "curves.png")
+            atomic_write(output / "result.json", json.dumps(asdict(result), indent=2) + "\n")
     return result
+
+
+def _expect_shares(config: RunConfig, ranks: Ranks) -> None:
+    if config.train.batch_size < ranks.size:
+        raise ConfigError(
+            f"train.batch_size: expected an image for each of {ranks.size} processes, which share a batch, found "
+            f"{config.train.batch_size}; make it larger or use fewer processes"
+        )
+
+
+def _claim(output: Path, store: Store, resume: bool, report: Callable[[str], None], stack: ExitStack) -> Path | None:
+    """Lock the folder, and return the checkpoint to go on from."""
+    if not resume and (output / "config.yaml").exists():
+        raise RequestError(f"{output} already holds a run; add --resume to go on with it, or choose another --output")
+    stack.enter_context(DirectoryLock(output))
+    return store.latest(report=report) if resume else None
 
 
 def _open(config: RunConfig, split: Literal["train", "val"]) -> Source:
@@ -101,15 +130,14 @@ def _open(config: RunConfig, split: Literal["train", "val"]) -> Source:
 def _assemble(
     config: RunConfig,
     output: Path,
-    start: tuple[ModelSpec, Checkpoint | None],
+    spec: ModelSpec,
+    step: Step,
     restored: Checkpoint | None,
     sources: tuple[Source, Source],
     store: Store,
     stack: ExitStack,
-    report: Callable[[str], None],
 ) -> Trainer:
-    (spec, initial), (train_source, val_source) = start, sources
-    step = assemble_step(config, spec, initial, restored, report)
+    train_source, val_source = sources
     progress = Progress(classes=list(train_source.classes))
     if restored is not None:
         progress = Progress.from_dict(restored.progress)
@@ -119,7 +147,8 @@ def _assemble(
     preprocess = preprocess_of(config.data, config.model.in_channels)
     augmented = Samples(train_source, preprocess, config.data.augment, seed=derive(config.seed, "augment"))
     plan = Plan(len(train_source), config.train.batch_size, config.train.accumulate, config.seed)
-    journal = Journal(output, plan.steps_per_epoch * config.train.epochs, config.log.visualdl)
+    steps = plan.steps_per_epoch * config.train.epochs
+    journal = Journal(output, steps, config.log.visualdl) if step.ranks.first else NoJournal()
     journal.rewind(progress.journal_bytes)
     workers = config.data.workers
     return Trainer(
@@ -155,7 +184,7 @@ def _result(trainer: Trainer) -> RunResult:
         top1=best.top1,
         loss=best.loss,
         images_per_second=trainer.throughput.rate or None,
-        peak_memory_mb=peak_memory_mb(),
+        peak_memory_mb=float(trainer.ranks.total(np.array([peak_memory_mb()]))[0]),
         checkpoint=str(store.path(best.step)),
         last=str(store.path(trainer.progress.step)),
     )

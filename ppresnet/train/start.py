@@ -9,10 +9,10 @@ import numpy as np
 import paddle
 from paddle import nn
 
-from ppresnet.checkpoint import Checkpoint, read, resolve
+from ppresnet.checkpoint import Checkpoint, resolve
 from ppresnet.checkpoint.state import final_weights, model_of, restore_weights, spec_of_checkpoint, weights_of
 from ppresnet.config import RunConfig
-from ppresnet.errors import ConfigError
+from ppresnet.errors import CheckpointError, ConfigError
 from ppresnet.models import build
 from ppresnet.models.frozen import freeze, freeze_norms
 from ppresnet.spec import ModelSpec, spec_of
@@ -22,12 +22,16 @@ from ppresnet.train.ema import Ema
 from ppresnet.train.guards import Guard
 from ppresnet.train.micro import Memory
 from ppresnet.train.optim import build_optimizer, restore_optimizer
+from ppresnet.train.ranks import ALONE, Ranks
 from ppresnet.train.recompute import recompute_blocks
 from ppresnet.train.seeds import seed_paddle
+from ppresnet.train.sharing import shared_checkpoint
 from ppresnet.train.step import Step
 
 
-def starting_point(config: RunConfig, restored: Checkpoint | None) -> tuple[ModelSpec, Checkpoint | None]:
+def starting_point(
+    config: RunConfig, restored: Checkpoint | None, ranks: Ranks = ALONE
+) -> tuple[ModelSpec, Checkpoint | None]:
     """Return the architecture to train, and the checkpoint whose weights it starts from, if any.
 
     Raises:
@@ -38,7 +42,7 @@ def starting_point(config: RunConfig, restored: Checkpoint | None) -> tuple[Mode
         return spec_of_checkpoint(restored), restored
     if config.init_from is None:
         return spec_of(**config.model.model_dump(), input_size=config.data.input_size), None
-    initial = read(resolve(Path(config.init_from)))
+    initial = _from(config.init_from, ranks)
     spec, wanted = spec_of_checkpoint(initial), config.model
     if config.finetune.new_head:
         spec = spec.model_copy(update={"num_classes": wanted.num_classes})
@@ -57,6 +61,8 @@ def assemble_step(
     initial: Checkpoint | None,
     restored: Checkpoint | None,
     report: Callable[[str], None],
+    teacher: nn.Layer | None = None,
+    ranks: Ranks = ALONE,
 ) -> Step:
     """Return a step on a network of this spec, with its optimiser, average, teacher and precision.
 
@@ -66,9 +72,11 @@ def assemble_step(
         initial: whose weights to start from; None draws them from the seed.
         restored: the checkpoint of the run that is resumed; `initial` too.
         report: is given lines for the user.
+        teacher: from `teacher_of`.
+        ranks: the processes that train together.
 
     Raises:
-        ConfigError: stages, budget or teacher do not fit the network.
+        ConfigError: stages or budget do not fit the network.
     """
     device = paddle.get_device().split(":")[0]
     seed_paddle(config.seed, "init")
@@ -90,13 +98,41 @@ def assemble_step(
         config=config,
         model=model,
         optimizer=optimizer,
+        ranks=ranks,
         guard=Guard(),
         memory=Memory(report=report),
         ema=Ema(model, decay, restored.ema if restored is not None else None) if decay else None,
-        teacher=_teacher(config, spec),
+        teacher=teacher,
         scale=amp.loss_scale(config.amp, device),
         cast=amp.casting(config.amp, device),
     )
+
+
+def teacher_of(config: RunConfig, spec: ModelSpec, ranks: Ranks = ALONE) -> nn.Layer | None:
+    """Return the network to learn from, None where the recipe names none.
+
+    Raises:
+        ConfigError: it has other classes or channels.
+        CheckpointError: its checkpoint is missing or damaged.
+    """
+    if config.distill.checkpoint is None:
+        return None
+    teacher = model_of(_from(config.distill.checkpoint, ranks))
+    if teacher.spec.num_classes != spec.num_classes or teacher.spec.in_channels != spec.in_channels:
+        raise ConfigError(
+            f"distill.checkpoint: expected a teacher of {spec.num_classes} classes and {spec.in_channels} input "
+            f"channels, found {teacher.spec.num_classes} and {teacher.spec.in_channels}"
+        )
+    return teacher
+
+
+def _from(path: str, ranks: Ranks) -> Checkpoint:
+    with ranks.together():
+        folder = resolve(Path(path)) if ranks.first else None
+    checkpoint = shared_checkpoint(folder, ranks)
+    if checkpoint is None:
+        raise CheckpointError(f"the first process found no checkpoint at {path}")
+    return checkpoint
 
 
 def _with_new_head(model: nn.Layer, weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -120,15 +156,3 @@ def _save_memory(model: nn.Layer, config: RunConfig, report: Callable[[str], Non
         every = segments_for(activations, config.train.batch_size, budget)
         report(f"recompute: {f'segments of {every} blocks' if every else 'nothing'}, to fit {budget} MB of activations")
     recompute_blocks(model, every)
-
-
-def _teacher(config: RunConfig, spec: ModelSpec) -> nn.Layer | None:
-    if config.distill.checkpoint is None:
-        return None
-    teacher = model_of(read(resolve(Path(config.distill.checkpoint))))
-    if teacher.spec.num_classes != spec.num_classes or teacher.spec.in_channels != spec.in_channels:
-        raise ConfigError(
-            f"distill.checkpoint: expected a teacher of {spec.num_classes} classes and {spec.in_channels} input "
-            f"channels, found {teacher.spec.num_classes} and {teacher.spec.in_channels}"
-        )
-    return teacher

@@ -75,12 +75,19 @@ class Trainer:
             StorageError: a checkpoint could not be written; the previous one is intact.
             ProcessError: one of these, or another error, in another process.
         """
-        while self.progress.epoch < self.config.train.epochs and not self._out_of_patience():
-            try:
-                self._train_epoch()
-            except _RolledBack:
-                continue
-            self._finish_epoch()
+        try:
+            while self.progress.epoch < self.config.train.epochs and not self._out_of_patience():
+                try:
+                    self._train_epoch()
+                except _RolledBack:
+                    continue
+                self._finish_epoch()
+        except _Asked as asked:
+            self._save()
+            raise InterruptedRunError(
+                f"stopped by {asked} after step {self.progress.step}; the state is saved in {self.store.directory}; "
+                "the same command with --resume goes on exactly from there"
+            ) from None
 
     @property
     def model(self) -> nn.Layer:
@@ -147,7 +154,9 @@ class Trainer:
             )
         self._restore(checkpoint)
         self.progress.guard.rollbacks = guard.rollbacks
-        self.journal.say(f"step {step}: {fault}; back to step {self.progress.step}, from there with half the learning rate")
+        self.journal.say(
+            f"step {step}: {fault}; back to step {self.progress.step}, from there with half the learning rate"
+        )
         raise _RolledBack
 
     def _restore(self, checkpoint: Checkpoint) -> None:
@@ -182,13 +191,8 @@ class Trainer:
 
     def _leave_if_asked(self) -> None:
         name = self.preemption.agreed(self.ranks)
-        if name is None:
-            return
-        self._save()
-        raise InterruptedRunError(
-            f"stopped by {name} after step {self.progress.step}; the state is saved in "
-            f"{self.store.directory}; the same command with --resume goes on exactly from there"
-        )
+        if name is not None:
+            raise _Asked(name)
 
     def _finish_epoch(self) -> None:
         progress, config = self.progress, self.config
@@ -246,6 +250,10 @@ class Trainer:
 
 
 _NO_LAYER = "every layer's output is finite here, so that the loss or a gradient is at fault"
+
+
+class _Asked(Exception):  # noqa: N818
+    """A signal asks the run to leave; it does so where the network holds its own weights and not their average."""
 
 
 class _RolledBack(Exception):  # noqa: N818

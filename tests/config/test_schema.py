@@ -45,7 +45,6 @@ REFUSED: list[tuple[str, str, Any, str, str]] = [
     ("recompute", "every", 2, "0", "2"),
     ("recompute", "budget_mb", 512, "null", "512"),
     ("ema", "decay", 0.99, "0.0", "0.99"),
-    ("hardware", "processes", 2, "1", "2"),
     ("data", "format", "sequence", "digits or folder or list or cifar10 or cifar100", "sequence"),
 ]
 
@@ -78,6 +77,8 @@ def test_every_refusal_is_tested() -> None:
         ("hardware", "malloc", "tuned"),
         ("amp", "level", "O1"),
         ("hardware", "device", "gpu"),
+        ("hardware", "processes", 2),
+        ("hardware", "processes", "auto"),
         ("data", "format", "folder"),
         ("data", "format", "list"),
         ("data", "resize", 8),

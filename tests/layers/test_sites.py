@@ -21,6 +21,10 @@ ACT, SUM, PLAIN = "conv+bn+act", "conv+bn+residual+act", "conv+bn"
         ("resnet50", {ACT: 1 + 32, SUM: 16, PLAIN: 4}),
         ("cifar_resnet20", {ACT: 1 + 9, SUM: 9}),
         ("cifar_plain20", {ACT: 19}),
+        # Gated branches are scaled before the sum; pre-activation ones end in a convolution that nothing follows.
+        ("seresnet50", {ACT: 1 + 32, PLAIN: 16 + 4}),
+        ("resnetv2_50", {ACT: 32}),
+        ("cifar_wrn16_8", {ACT: 6}),
     ],
 )
 def test_counts(name: str, expected: dict[str, int]) -> None:

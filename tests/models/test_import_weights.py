@@ -1,6 +1,7 @@
 """Imported weights against golden logits of torchvision and against `paddle.vision`."""
 
 import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,6 +32,10 @@ def _state(names: dict[str, list[int]]) -> dict[str, np.ndarray]:
     return {name: _tensor(name, tuple(shape)) for name, shape in names.items()}
 
 
+def _image() -> np.ndarray:
+    return np.random.Generator(np.random.PCG64(7)).standard_normal((2, 3, 224, 224)).astype(np.float32)
+
+
 def _torchvision_shapes(model: paddle.nn.Layer) -> dict[str, list[int]]:
     """Return torchvision's names and shapes, taken from `paddle.vision`, which has the same architectures."""
     shapes = {}
@@ -53,10 +58,32 @@ def test_golden_logits_of_torchvision(name: str) -> None:
     report = import_weights(model, _state(_torchvision_shapes(TWINS[name]())), "torchvision")
     assert len(report.mapped) == len(model.state_dict())
     model.eval()
-    image = np.random.Generator(np.random.PCG64(7)).standard_normal((2, 3, 224, 224)).astype(np.float32)
     with paddle.no_grad():
-        logits = model(paddle.to_tensor(image)).numpy()
+        logits = model(paddle.to_tensor(_image())).numpy()
     golden = np.load(GOLDEN / f"{name}.npy", allow_pickle=False)
+    assert np.abs(logits - golden).max() <= 1e-4 * np.abs(golden).max()
+
+
+# Whose names and logits they are; the names and shapes of every tensor stand in `index.json`.
+PUBLISHED_BY = {
+    "resnet50": "timm",
+    "resnetv2_50": "timm",
+    "densenet121": "torchvision",
+    "lcnet_100": "timm",
+    "seresnet50": "timm",
+}
+
+
+@pytest.mark.parametrize("name", list(PUBLISHED_BY))
+def test_golden_logits_under_the_published_names(name: str, shared: Path) -> None:
+    published = json.loads((shared / "reference/index.json").read_text(encoding="utf-8"))[name]
+    model = create(name)
+    report = import_weights(model, _state(dict(published["state_dict"])), PUBLISHED_BY[name])
+    assert len(report.mapped) == len(model.state_dict())
+    model.eval()
+    with paddle.no_grad():
+        logits = model(paddle.to_tensor(_image())).numpy()
+    golden = np.load(shared / "reference" / published["logits_file"], allow_pickle=False)
     assert np.abs(logits - golden).max() <= 1e-4 * np.abs(golden).max()
 
 

@@ -22,7 +22,4 @@ struct Bundle {
 // Throws RequestError when a file is missing, altered or unlisted, or the parts do not agree with each other.
 Bundle read_bundle(const std::filesystem::path& path);
 
-// The bytes of a file; throws RequestError when it cannot be read.
-std::string read_file(const std::filesystem::path& path);
-
 }  // namespace ppresnet

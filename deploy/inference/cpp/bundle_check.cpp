@@ -7,6 +7,7 @@
 
 #include "bundle.hpp"
 #include "errors.hpp"
+#include "files.hpp"
 #include "image.hpp"
 #include "sha256.hpp"
 

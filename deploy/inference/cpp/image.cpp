@@ -2,8 +2,8 @@
 
 #include <string>
 
-#include "bundle.hpp"
 #include "errors.hpp"
+#include "files.hpp"
 #include "image_ppm.hpp"
 
 namespace ppresnet {

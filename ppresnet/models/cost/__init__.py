@@ -9,12 +9,26 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ppresnet.models.cost.count import Cost
+from ppresnet.models.cost.densenet import densenet
+from ppresnet.models.cost.gated import gated
+from ppresnet.models.cost.lcnet import lcnet
+from ppresnet.models.cost.ode import ode
+from ppresnet.models.cost.preact import preact
 from ppresnet.models.cost.resnet import resnet
+from ppresnet.models.cost.vit import vit
 from ppresnet.spec import ModelSpec
 
 __all__ = ["Cost", "cost"]
 
-COSTS: Mapping[str, Callable[[Any, int], Cost]] = {"resnet": resnet}
+COSTS: Mapping[str, Callable[[Any, int], Cost]] = {
+    "resnet": resnet,
+    "preact": preact,
+    "vit": vit,
+    "gated": gated,
+    "ode": ode,
+    "densenet": densenet,
+    "lcnet": lcnet,
+}
 
 
 def cost(spec: ModelSpec, input_size: int | None = None) -> Cost:

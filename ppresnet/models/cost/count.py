@@ -17,10 +17,25 @@ class Cost:
         return Cost(self.params + other.params, self.macs + other.macs)
 
 
+def conv(in_channels: int, out_channels: int, kernel: int, size: int, groups: int = 1, bias: bool = False) -> Cost:
+    """Return the cost of a convolution; `size` is the side of the output, pixels."""
+    weights = in_channels * out_channels * kernel * kernel // groups
+    return Cost(weights + out_channels * bias, weights * size * size)
+
+
+def norm(channels: int) -> Cost:
+    """Return the cost of a normalisation: a scale and a shift for each channel."""
+    return Cost(2 * channels)
+
+
 def conv_norm(in_channels: int, out_channels: int, kernel: int, size: int, groups: int = 1) -> Cost:
     """Return the cost of a convolution without bias and a normalisation; `size` is the side of the output, pixels."""
-    weights = in_channels * out_channels * kernel * kernel // groups
-    return Cost(weights + 2 * out_channels, weights * size * size)
+    return conv(in_channels, out_channels, kernel, size, groups) + norm(out_channels)
+
+
+def squeeze_excite(channels: int, reduced: int) -> Cost:
+    """Return the cost of squeeze and excitation: two 1x1 convolutions with bias on one pixel."""
+    return conv(channels, reduced, 1, 1, bias=True) + conv(reduced, channels, 1, 1, bias=True)
 
 
 def strided(size: int, stride: int) -> int:

@@ -1,6 +1,6 @@
-"""Cost of ResNet, Wide ResNet, ResNeXt, CIFAR ResNet and plain networks."""
+"""Cost of ResNet, Wide ResNet, ResNeXt, SE-ResNet, CIFAR ResNet and plain networks."""
 
-from ppresnet.models.cost.count import Cost, conv_norm, linear, strided
+from ppresnet.models.cost.count import Cost, conv_norm, linear, squeeze_excite, strided
 from ppresnet.spec import BlockSpec, ResNetSpec
 
 
@@ -31,4 +31,6 @@ def _block(block: BlockSpec, channels: int, size: int) -> Cost:
         total += conv_norm(widths[1], widths[2], 1, after)
     if block.skip == "projection":
         total += conv_norm(channels, widths[-1], 1, after)
+    if block.se:
+        total += squeeze_excite(widths[-1], block.se)
     return total

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 Rule = tuple[str, str | Callable[[re.Match[str]], str]]
 
@@ -15,11 +16,13 @@ class Convention:
         rules: pattern and replacement; each is applied in turn to every name of our state dict.
         linear_is_transposed: their linear layers hold [out, in], as PyTorch's do; Paddle's hold [in, out].
         ignored: pattern of their names that have no counterpart here.
+        refused: patterns of their names that only another architecture has, each with a sentence that says which.
     """
 
     rules: tuple[Rule, ...]
     linear_is_transposed: bool
     ignored: str = r"$^"
+    refused: tuple[tuple[str, str], ...] = ()
 
     def theirs(self, name: str) -> str:
         """Return their name of our tensor `name`."""
@@ -28,7 +31,7 @@ class Convention:
         return name
 
 
-Names = Mapping[str, Convention]  # by source
+Names = Mapping[str, Convention | Callable[[Any], Convention]]  # by source; some depend on the spec
 
 PYTORCH_BUFFERS: tuple[Rule, ...] = ((r"\._mean$", ".running_mean"), (r"\._variance$", ".running_var"))
 
@@ -38,9 +41,9 @@ def pytorch(*rules: Rule) -> Convention:
     return Convention(rules + PYTORCH_BUFFERS, linear_is_transposed=True, ignored=r"\.num_batches_tracked$")
 
 
-def paddle(*rules: Rule) -> Convention:
+def paddle(*rules: Rule, refused: tuple[tuple[str, str], ...] = ()) -> Convention:
     """Return the convention of a Paddle library, which differs in names alone."""
-    return Convention(rules, linear_is_transposed=False)
+    return Convention(rules, linear_is_transposed=False, refused=refused)
 
 
 def plus_one(prefix: str) -> Callable[[re.Match[str]], str]:

@@ -10,6 +10,7 @@ import numpy as np
 import paddle
 import paddle.nn.functional as F
 import pytest
+from narrow import narrow
 from paddle import nn
 from rich.console import Console
 
@@ -24,7 +25,7 @@ from ppresnet.bundle import FusionRow, Site, read_bundle
 from ppresnet.errors import CheckFailedError
 from ppresnet.layers import ACTIVATIONS, Residual, ZeroPadSkip
 from ppresnet.layers.sites import promised_sites
-from ppresnet.models import create
+from ppresnet.models import build, create
 
 pytestmark = pytest.mark.skipif(not paddle_api.has_onednn(), reason="this Paddle has no oneDNN")
 new_ir = pytest.mark.skipif(not paddle_api.has_json(), reason="this Paddle has no .json programs")
@@ -70,6 +71,15 @@ def test_it_is_our_pass_that_folds_batch_norm_in_json(
     alone = audit(bundle, report.sites, (1, 3, bundles.SIZE, bundles.SIZE))
     assert alone.row("native", "json").ops["batch_norm"] == 12
     assert not alone.complete or "batch_norm" in alone.row("native", "json").unfused[0].reason
+
+
+@pytest.mark.parametrize("name", ["seresnet18", "resnetv2_50", "cifar_preact_resnet110"])
+def test_gated_and_preactivated_branches_promise_what_onednn_and_the_gpu_fuse(name: str, tmp_path: Path) -> None:
+    net = build(narrow(name))
+    bundles.enliven(net)
+    report = audited(net, tmp_path, 32)
+    assert report.complete
+    assert {row.backend: row.unfused for row in report.rows if row.backend != "native"} == {"onednn": (), "gpu": ()}
 
 
 def test_the_gpu_row_is_a_prediction(report: AuditReport) -> None:

@@ -1,0 +1,180 @@
+"""The audit of a converted network: Lite's own operator list, held against what the blocks promised.
+
+What the fusion passes of Lite 2.12 take in stands in lite/core/optimizer/mir/fusion: conv_activation_fuse_pass,
+elementwise_add_activation_fuse_pass and conv_elementwise_tree_fuse_pass (the last for OpenCL only).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from deploy.inference.judge import Walk, follow
+from deploy.lite.options import WEIGHT_TYPES, Options
+from deploy.lite.program import Program
+from ppresnet.bundle import Site, UnfusedSite
+
+# Activations that a convolution kernel applies itself, by the device it runs on.
+_ACTS = {
+    "arm": ("relu", "relu6", "leaky_relu", "hard_swish"),
+    "x86": ("relu", "relu6", "leaky_relu", "hard_swish"),
+    "opencl": ("relu", "relu6", "leaky_relu", "hard_swish", "hard_sigmoid", "sigmoid"),
+}
+_BITS = {"int8-weights": 8, "int16-weights": 16}
+
+
+@dataclass(frozen=True)
+class LiteAudit:
+    """What became of the promised sites, and what is wrong with the network.
+
+    Attributes:
+        sites: how many were promised.
+        fused: how many became one operator.
+        convs: convolutions.
+        with_act: convolutions that apply an activation and add no residual.
+        with_residual: convolutions that add a residual.
+        added: operators that add and activate.
+        batch_norms: BatchNorms left over.
+        lone_adds: additions of two branches left over.
+        lone_acts: activations left over, by name.
+        int8_convs: convolutions with int8 kernels.
+        ops: how many operators of each type there are.
+        kernels: how many operators run on each device in each precision.
+        unfused: sites that are not one operator, with the reason.
+        problems: what makes the network unfit; empty when it is sound.
+    """
+
+    sites: int
+    fused: int
+    convs: int
+    with_act: int
+    with_residual: int
+    added: int
+    batch_norms: int
+    lone_adds: int
+    lone_acts: Mapping[str, int]
+    int8_convs: int
+    ops: Mapping[str, int]
+    kernels: Mapping[str, int]
+    unfused: tuple[UnfusedSite, ...]
+    problems: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the audit as JSON data."""
+        return {**asdict(self), "unfused": [site.model_dump() for site in self.unfused]}
+
+
+def audit(program: Program, sites: Sequence[Site], options: Options, nb: Counter[tuple[str, str, str]]) -> LiteAudit:
+    """Return what Lite made of the promised sites.
+
+    Args:
+        program: the protobuf form of the converted network.
+        sites: what the bundle promises.
+        options: what was asked of Lite.
+        nb: the kernels that stand in the `.nb`, from `kernels_in`.
+    """
+    graph = program.graph
+    unfused = tuple(found for site in sites if (found := _judge(program, site, options)) is not None)
+    convs = [op for op in graph.live if op.filter is not None]
+    lone = Counter(op.type for op in graph.live if op.type in ("relu", "relu6", "hard_swish", "swish", "silu", "gelu"))
+    return LiteAudit(
+        sites=len(sites),
+        fused=len(sites) - len(unfused),
+        convs=len(convs),
+        with_act=sum(op.act is not None and op.residual is None for op in convs),
+        with_residual=sum(op.residual is not None for op in convs),
+        added=program.counts["fusion_elementwise_add_activation"],
+        batch_norms=program.counts["batch_norm"] + program.counts["sync_batch_norm"],
+        lone_adds=sum(op.type == "add" and op.act is None and _is_sum(program, op.inputs) for op in graph.live),
+        lone_acts=dict(lone),
+        int8_convs=sum(op.kernel[1] == "int8" for op in program.convolutions),
+        ops=dict(sorted(program.counts.items())),
+        kernels=dict(sorted(Counter(" ".join(op.kernel) for op in program.ops).items())),
+        unfused=unfused,
+        problems=(*_unexplained(unfused), *_unsound(program, options), *_differences(program, nb)),
+    )
+
+
+def _is_sum(program: Program, inputs: Sequence[str]) -> bool:
+    return not any(program.graph.is_constant(value) for value in inputs)
+
+
+def _judge(program: Program, site: Site, options: Options) -> UnfusedSite | None:
+    graph = program.graph
+    matches = [op for op in graph.live if op.filter is not None and site.parameter in graph.sources(op.filter)]
+    if len(matches) != 1:
+        problem = f"expected one convolution with the filter {site.parameter}, found {len(matches)}"
+        return UnfusedSite(site=site.name, reason=problem, explained=False)
+    found = follow(graph, matches[0], site)
+    if found.problem:
+        return UnfusedSite(site=site.name, reason=found.problem, explained=False)
+    if not found.left:
+        return None
+    left = ", ".join(dict.fromkeys(found.left))
+    cause = _cause(program, site, found, options)
+    return UnfusedSite(
+        site=site.name, reason=f"{left} outside the convolution: {cause or 'why is not known'}", explained=bool(cause)
+    )
+
+
+def _cause(program: Program, site: Site, found: Walk, options: Options) -> str:
+    if {"batch_norm", "bias"}.intersection(found.left):
+        return ""
+    device = "opencl" if options.target.startswith("opencl") else options.target
+    act_alone = [each for each in found.left if each != "addition"]
+    if found.addition is None:
+        if site.act not in _ACTS[device] or (site.act == "hard_swish" and "residual" not in site.pattern):
+            return f"the {device} kernels of Lite do not apply {site.act} here"
+        return ""
+    if act_alone and site.act == "relu":
+        return ""
+    if device != "opencl":
+        added = "the sum and its relu are one operator" if site.act == "relu" else f"it does not apply {site.act}"
+        return f"Lite adds inside convolutions on OpenCL only; on {device} {added}"
+    addition, value = found.addition
+    shape = program.shapes.get(site.parameter, ())
+    if shape[2:] != (1, 1):
+        return f"on OpenCL Lite adds inside 1 x 1 convolutions only; this filter is {' x '.join(map(str, shape[2:]))}"
+    if addition.inputs[0] == value:
+        return "on OpenCL Lite wants the convolution as the second input of the addition; write `identity + out`"
+    return f"on OpenCL Lite adds inside a convolution only when relu or nothing follows; here it is {site.act}"
+
+
+def _unexplained(unfused: Sequence[UnfusedSite]) -> list[str]:
+    return [f"{site.site} is not fused, and why is not known: {site.reason}" for site in unfused if not site.explained]
+
+
+def _unsound(program: Program, options: Options) -> list[str]:
+    problems = []
+    for op in program.convolutions:
+        target, precision = op.kernel
+        name = next(iter(op.outputs.get("Output", ("?",))))
+        if op.inputs.get("SecondInput") and target != "opencl":
+            problems.append(
+                f"the convolution that gives {name} should add a residual, which its {target} kernel does not"
+            )
+        if options.precision == "int8" and precision != "int8":
+            problems.append(f"the convolution that gives {name} runs in {precision}, expected int8")
+        if options.precision == "fp16" and precision != "fp16":
+            problems.append(f"the convolution that gives {name} runs in {precision}, expected fp16")
+        bits = op.attributes.get("quantize_weight_bits")
+        if options.precision in WEIGHT_TYPES and bits != _BITS[options.precision]:
+            problems.append(f"the weights of the convolution that gives {name} have {bits or 32} bits")
+    devices = {op.kernel[0] for op in program.ops} - {"host", *options.target.split(",")}
+    problems += [f"operators of {device} in a network for {options.target}" for device in sorted(devices)]
+    if options.sparse is not None and not program.counts["sparse_conv2d"]:
+        problems.append(
+            f"no 1 x 1 convolution has {options.sparse:.0%} zeros, so none became sparse; prune it, or lower --sparse"
+        )
+    return problems
+
+
+def _differences(program: Program, nb: Counter[tuple[str, str, str]]) -> list[str]:
+    """The .nb runs, the protobuf was read: they must name the same kernels."""
+    expected = Counter((op.type, *op.kernel) for op in program.ops)
+    if expected == nb:
+        return []
+    changed = sorted({name for name, *_ in (expected - nb) + (nb - expected)})
+    return [f"the .nb and the program that was audited differ in {', '.join(changed)}; report this"]

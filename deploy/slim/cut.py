@@ -1,0 +1,54 @@
+"""Cut a checkpoint by a plan: python deploy/slim/cut.py --checkpoint runs/X --plan plan.json --output runs/X_half."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from deploy.slim.command import opened, parser
+from ppresnet import cli
+from ppresnet.checkpoint import Store
+
+
+def main(arguments: argparse.Namespace) -> cli.Result:
+    """Write the smaller checkpoint, and return what it costs and how well it does."""
+    found = opened(arguments)
+    from deploy.slim.cutting import cut
+    from deploy.slim.plan_file import read_plan
+    from deploy.slim.recalibration import recalibrated
+    from deploy.slim.subset import load_subset, quality
+    from ppresnet.checkpoint.state import model_of
+
+    plan = read_plan(arguments.plan)
+    smaller = cut(found.checkpoint, plan)
+    if arguments.recalibrate:
+        images = load_subset(found.config, "train", arguments.recalibrate)
+        smaller = recalibrated(smaller, (batch for batch, _ in images.batches()))
+    step = int(found.checkpoint.progress.get("step") or 0)
+    path = Store(arguments.output / "checkpoints").save(smaller, step)
+    result = {"checkpoint": str(path), "plan": str(arguments.plan), "before": plan.before.model_dump()}
+    result |= {"after": plan.after.model_dump(), "size_bytes": (path / "weights.safetensors").stat().st_size}
+    if arguments.evaluate:
+        images = load_subset(found.config, "val", arguments.evaluate)
+        for name, checkpoint in (("top1_before", found.checkpoint), ("top1_after", smaller)):
+            result[name] = quality(model_of(checkpoint), images).top1
+        print(f"top-1 of {len(images.labels)} images: {result['top1_before']:.2f} to {result['top1_after']:.2f} %")
+    print(f"{path}: {plan.after.params:,} parameters, {plan.after.macs:,} MACs; train it with init_from: {path}")
+    return result
+
+
+def parse(argv: list[str] | None = None) -> argparse.Namespace:
+    """Return the parsed command line."""
+    made = parser("Write the checkpoint of the smaller network that a plan describes.")
+    made.add_argument("--plan", type=Path, required=True, metavar="FILE", help="from deploy/slim/plan.py")
+    made.add_argument("--output", type=Path, required=True, metavar="DIR", help="run folder of the new checkpoint")
+    made.add_argument(
+        "--recalibrate", type=int, default=2048, metavar="N", help="training images for BatchNorm (default 2048; 0: no)"
+    )
+    made.add_argument("--evaluate", type=int, default=0, metavar="N", help="compare on so many evaluation images")
+    return made.parse_args(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(cli.run(main, parse()))

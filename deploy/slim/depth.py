@@ -1,0 +1,67 @@
+"""Whole residual blocks: what each contributes, and plans that leave some out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from deploy.slim.cutting import cut_tensors
+from deploy.slim.families import family_of
+from deploy.slim.groups import ChannelGraph
+from deploy.slim.kept import Kept
+from deploy.slim.plan_file import Plan
+from deploy.slim.planner import Target, plan_of
+from deploy.slim.subset import Quality, Subset, quality
+from ppresnet.checkpoint import Checkpoint
+from ppresnet.checkpoint.state import model_of, spec_of_checkpoint
+from ppresnet.errors import RequestError
+
+
+def contributions(checkpoint: Checkpoint, subset: Subset) -> dict[str, Quality]:
+    """Return the quality of the network without each block whose skip is an identity, one at a time.
+
+    The block is really taken out: where the activation behind the sum is no identity for what comes in, that is another
+    network than one whose branch is masked.
+    """
+    spec = spec_of_checkpoint(checkpoint)
+    nothing = Kept(ChannelGraph({}, {}), {})
+    return {
+        name: quality(model_of(cut_tensors(checkpoint, spec, nothing, frozenset([name]))), subset)
+        for name in droppable(checkpoint)
+    }
+
+
+def droppable(checkpoint: Checkpoint) -> tuple[str, ...]:
+    """Return the blocks that can be dropped."""
+    spec = spec_of_checkpoint(checkpoint)
+    return family_of(spec).blocks(spec)
+
+
+def depth_plan(checkpoint: Checkpoint, graph: ChannelGraph, measured: Mapping[str, Quality], target: Target) -> Plan:
+    """Return the plan that drops blocks, those first whose absence costs the least, until a target is met.
+
+    Args:
+        checkpoint: of the network.
+        graph: its groups.
+        measured: quality without each block.
+        target: what the network is to cost.
+
+    Raises:
+        RequestError: the target cannot be met with a block left in every stage.
+    """
+    spec = spec_of_checkpoint(checkpoint)
+    family, limit = family_of(spec), target.share * target.of(spec)
+    left = family.depths(spec)
+    drop: list[str] = []
+    for name in sorted(measured, key=lambda name: measured[name].loss):
+        if target.of(family.without(spec, frozenset(drop))) <= limit:
+            break
+        stage = name.rpartition(".")[0]
+        if left[stage] > 1:
+            left[stage] -= 1
+            drop.append(name)
+    if target.of(family.without(spec, frozenset(drop))) > limit:
+        raise RequestError(
+            f"without {len(drop)} blocks, the most that leave one in every stage, the network still costs more than "
+            f"{target.share:.0%} of its {target.kind}; set a larger target or cut channels too"
+        )
+    return plan_of(checkpoint, graph, {}, tuple(drop))

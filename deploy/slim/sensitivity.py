@@ -1,0 +1,56 @@
+"""Measure what each channel group costs: python deploy/slim/sensitivity.py --checkpoint runs/X --output DIR."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from deploy.slim.command import add_importance, opened, parser, scores_of
+from ppresnet import cli
+
+
+def main(arguments: argparse.Namespace) -> cli.Result:
+    """Measure what is missing in `sensitivity.json`, draw `sensitivity.png`, and return the measurements."""
+    found = opened(arguments)
+    from deploy.slim.curves import draw_sensitivity
+    from deploy.slim.grouping import channel_graph
+    from deploy.slim.sensitivities import measure
+    from deploy.slim.subset import load_subset
+    from ppresnet.checkpoint.state import spec_of_checkpoint
+
+    graph = channel_graph(spec_of_checkpoint(found.checkpoint))
+    for group in graph.frozen.values():
+        cli.say(f"frozen: {group.name}: {group.frozen}")
+    scores = scores_of(arguments, found.config, found.checkpoint, graph)
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    settings = {
+        "importance": arguments.importance,
+        "aggregate": arguments.aggregate,
+        "seed": arguments.seed,
+        "split": arguments.split,
+        "images": arguments.subset,
+    }
+    subset = load_subset(found.config, arguments.split, arguments.subset)
+    file = arguments.output / "sensitivity.json"
+    measured = measure(found.checkpoint, graph, scores, subset, file, settings, arguments.shares, cli.say)
+    draw_sensitivity(measured, arguments.output / "sensitivity.png")
+    print(f"top-1 {measured.whole.top1:.2f} % of {len(subset.labels)} images; {len(measured.groups)} groups in {file}")
+    return {**measured.as_dict(), "checkpoint": str(found.path), "file": str(file)}
+
+
+def parse(argv: list[str] | None = None) -> argparse.Namespace:
+    """Return the parsed command line."""
+    made = parser("Measure the accuracy without a share of each channel group; what was measured is not done again.")
+    made.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder of the JSON and the PNG")
+    made.add_argument("--split", choices=("train", "val"), default="train", help="where images are from (train)")
+    made.add_argument("--subset", type=int, default=1024, metavar="N", help="images to measure on (default 1024)")
+    made.add_argument(
+        "--shares", type=float, nargs="+", default=[0.125, 0.25, 0.5, 0.75], metavar="X", help="shares to mask"
+    )
+    add_importance(made)
+    return made.parse_args(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(cli.run(main, parse()))

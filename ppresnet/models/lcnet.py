@@ -1,0 +1,69 @@
+"""PP-LCNet."""
+
+import math
+
+from paddle import Tensor, nn
+
+from ppresnet.layers import ConvNorm, DepthwiseSeparable, Level, activation
+from ppresnet.layers.conv import kaiming_fan_out
+from ppresnet.spec import LCNetSpec
+
+
+class LCNet(nn.Layer):
+    """A PP-LCNet built from its spec (Cui et al. 2021, arXiv:2109.15099).
+
+    Args:
+        spec: the architecture; kept as `self.spec`.
+
+    Attributes:
+        pyramid: channels and stride of each map that `features` returns, one a stage.
+    """
+
+    def __init__(self, spec: LCNetSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        self.stem = ConvNorm(spec.in_channels, spec.stem, 3, stride=2, act=spec.act, norm=spec.norm)
+        channels, stride = spec.stem, 2
+        stages, levels = [], []
+        for stage in spec.stages:
+            blocks = []
+            for block in stage:
+                shape = (channels, block.width, block.kernel, block.stride, block.reduced)
+                blocks.append(DepthwiseSeparable(*shape, spec.act, spec.norm))
+                channels, stride = block.width, stride * block.stride
+            stages.append(nn.Sequential(*blocks))
+            levels.append(Level(channels, stride))
+        self.stages = nn.Sequential(*stages)
+        self.pyramid = tuple(levels)
+        self.head = LCNetHead(channels, spec)
+
+    def features(self, image_NCHW: Tensor) -> tuple[Tensor, ...]:
+        """Return the output of each stage, finest first, as `pyramid` says."""
+        x_NCHW = self.stem(image_NCHW)
+        maps = []
+        for stage in self.stages:
+            x_NCHW = stage(x_NCHW)
+            maps.append(x_NCHW)
+        return tuple(maps)
+
+    def forward(self, image_NCHW: Tensor) -> Tensor:
+        """Return the logits, float32 [batch, num_classes], of float32 images [batch, in_channels, height, width]."""
+        return self.head(self.features(image_NCHW)[-1])
+
+
+class LCNetHead(nn.Layer):
+    """Global average pooling, a 1x1 convolution with bias, activation, dropout and a linear classifier."""
+
+    def __init__(self, in_channels: int, spec: LCNetSpec) -> None:
+        super().__init__()
+        self.pool = nn.AdaptiveAvgPool2D(1)
+        self.conv = nn.Conv2D(in_channels, spec.hidden, 1, weight_attr=kaiming_fan_out(spec.hidden))
+        self.act = activation(spec.act)
+        self.dropout = nn.Dropout(spec.dropout) if spec.dropout else nn.Identity()
+        bound = 1.0 / math.sqrt(spec.hidden)
+        self.fc = nn.Linear(spec.hidden, spec.num_classes, weight_attr=nn.initializer.Uniform(-bound, bound))
+
+    def forward(self, features_NCHW: Tensor) -> Tensor:
+        """Return the logits, float32 [batch, num_classes]."""
+        hidden = self.act(self.conv(self.pool(features_NCHW)))
+        return self.fc(self.dropout(hidden.flatten(1)))

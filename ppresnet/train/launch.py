@@ -1,0 +1,171 @@
+"""Several processes of a program on this machine: Paddle's launcher, watched and answered for."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from ppresnet.errors import ProcessError
+from ppresnet.train.outcome import FOLDER_VARIABLE, Outcome, died, ends_with_parent, outcomes, pids
+from ppresnet.train.preempt import Preemption
+
+POLL_S = 0.1
+GRACE_S = 30.0  # for processes whose launcher is gone
+_CRASHED = re.compile(r"Container rank (\d+) status failed .* code (-?\d+) log")
+
+
+def launch(program: Path, arguments: Sequence[str], processes: int) -> None:
+    """Run a program in several processes on the CPU, whose first one's output is passed on to stderr, and wait for them.
+
+    SIGTERM and SIGINT are passed on. The processes end with this one: even when it is killed they get SIGTERM.
+
+    Args:
+        program: a Python file, which enters `recorded` and joins the others with `ranks.join`.
+        arguments: of the program.
+        processes: how many.
+
+    Raises:
+        ProcessError: with message and exit code of the process that failed first.
+    """
+    with TemporaryDirectory(prefix="ppresnet-") as name, Preemption() as signals:
+        folder = Path(name)
+        with (folder / "launcher.log").open("wb") as log:
+            launcher = subprocess.Popen(  # noqa: S603 - Paddle's launcher and our own program
+                _command(program, arguments, processes, folder),
+                env=_environment(os.environ, folder, processes),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=ends_with_parent(signal.SIGKILL),
+            )
+        try:
+            _Watch(folder, launcher, signals).run()
+        finally:
+            _end(launcher, folder)
+        _judge(folder, launcher.returncode, processes, signals.signal_name)
+
+
+@dataclass
+class _Watch:
+    """Passes output and signals on until the launcher has ended."""
+
+    folder: Path
+    launcher: subprocess.Popen[bytes]
+    signals: Preemption
+    shown: int = 0
+    passed_on: bool = False
+
+    def run(self) -> None:
+        while self.launcher.poll() is None:
+            self._show()
+            if self.signals.signal_name is not None and not self.passed_on:
+                self._pass_on(signal.Signals[self.signals.signal_name])
+            time.sleep(POLL_S)
+        self._show()
+
+    def _pass_on(self, number: signal.Signals) -> None:
+        # Directly, since the launcher would kill those that take longer than 30 s to save their state.
+        ready = pids(self.folder)
+        for pid in ready:
+            _send(pid, number)
+        if not ready:
+            self.launcher.terminate()
+        self.passed_on = True
+
+    def _show(self) -> None:
+        log = self.folder / "workerlog.0"
+        if not log.exists():
+            return
+        with log.open("rb") as file:
+            file.seek(self.shown)
+            new = file.read()
+        whole = new[: new.rfind(b"\n") + 1]
+        self.shown += len(whole)
+        sys.stderr.write(whole.decode("utf-8", "replace"))
+        sys.stderr.flush()
+
+
+def _command(program: Path, arguments: Sequence[str], processes: int, folder: Path) -> list[str]:
+    options = ["--nproc_per_node", str(processes), "--host", "127.0.0.1", "--log_dir", str(folder)]
+    return [sys.executable, "-m", "paddle.distributed.launch", *options, str(program), *arguments]
+
+
+def _environment(given: Mapping[str, str], folder: Path, processes: int) -> dict[str, str]:
+    """Return the environment without what another launcher may have left in it, and without devices."""
+    left_out = ("PADDLE_", "POD_")
+    kept = {name: value for name, value in given.items() if not name.startswith(left_out)}
+    # The launcher wants a device for each process wherever it sees any.
+    hidden = {"CUDA_VISIBLE_DEVICES": ",".join(["-1"] * processes)}
+    return kept | hidden | {"PADDLE_DISTRI_BACKEND": "gloo", FOLDER_VARIABLE: str(folder), "GLOG_minloglevel": "2"}
+
+
+def _judge(folder: Path, returncode: int, processes: int, signal_name: str | None) -> None:
+    found = outcomes(folder)
+    failed = [one for one in found if one.code]
+    if failed:
+        first = min(failed, key=lambda one: one.nanoseconds)
+        crashed = _crashed(folder) if first.unexpected else None
+        raise ProcessError(crashed or first.message, first.code)
+    if len(found) == processes:
+        return
+    if signal_name is not None:
+        raise ProcessError(f"stopped by {signal_name} before training began; nothing was lost")
+    tail = (folder / "launcher.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()[-3:]
+    ended = f"Paddle's launcher ended with exit code {returncode}: {' / '.join(tail)}"
+    raise ProcessError(_crashed(folder) or _last_words(folder, found, processes) or ended)
+
+
+def _crashed(folder: Path) -> str | None:
+    """Return a message where the launcher saw a process killed by a signal first."""
+    text = (folder / "launcher.log").read_text(encoding="utf-8", errors="replace")
+    seen = _CRASHED.search(text)
+    if seen is None or int(seen[2]) >= 0:
+        return None
+    name = signal.Signals(-int(seen[2])).name
+    return (
+        f"process {seen[1]} was killed by {name}; if memory ran out, lower train.batch_size or the number of processes"
+    )
+
+
+def _last_words(folder: Path, found: Sequence[Outcome], processes: int) -> str | None:
+    silent = [rank for rank in range(processes) if rank not in {one.rank for one in found}]
+    for rank in silent:
+        log = folder / f"workerlog.{rank}"
+        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() if log.exists() else []
+        if lines:
+            return f"process {rank} ended without a result; its last line: {lines[-1]}"
+    return None
+
+
+def _end(launcher: subprocess.Popen[bytes], folder: Path) -> None:
+    """Leave no process behind."""
+    if launcher.poll() is None:
+        for pid in pids(folder):
+            _send(pid, signal.SIGKILL)
+        launcher.terminate()
+        try:
+            launcher.wait(10)
+        except subprocess.TimeoutExpired:
+            launcher.kill()
+            launcher.wait()
+    deadline = time.monotonic() + GRACE_S
+    while (left := [pid for pid in pids(folder) if not died(pid)]) and time.monotonic() < deadline:
+        time.sleep(POLL_S)
+    for pid in left:
+        _send(pid, signal.SIGKILL)
+
+
+def _send(pid: int, number: signal.Signals) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return

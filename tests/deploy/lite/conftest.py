@@ -1,0 +1,61 @@
+"""The second interpreter, and the small bundle converted once for each option."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import bundles
+import pytest
+
+from deploy.lite.conversion import Source
+from deploy.lite.interpreter import prepare
+from deploy.lite.options import Options
+from ppresnet.bundle import PARAMS, PDMODEL, Bundle, read_bundle
+from ppresnet.errors import PpresnetError
+
+Convert = Callable[[str, str], tuple[Path, Path]]
+
+
+def absent(what: str) -> None:
+    """Skip where a tool is missing, and fail in CI, where it must not be."""
+    (pytest.fail if os.environ.get("CI") else pytest.skip)(what)
+
+
+@pytest.fixture(scope="session")
+def python() -> Path:
+    """The interpreter that has Paddle Lite; it is set up when it is missing."""
+    try:
+        return prepare(print)
+    except PpresnetError as error:
+        absent(f"NOT TESTED, as Paddle Lite is missing: {error}")
+        raise
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """Three basic blocks and a bottleneck, five classes."""
+    return read_bundle(bundles.make_bundle(bundles.small_net(), tmp_path_factory.mktemp("lite") / "bundle"))
+
+
+@pytest.fixture(scope="session")
+def source(python: Path, bundle: Bundle) -> Source:
+    """The program of the bundle."""
+    return Source(python, bundle.file(PDMODEL), bundle.file(PARAMS), timeout=120)
+
+
+@pytest.fixture(scope="session")
+def convert(source: Source, tmp_path_factory: pytest.TempPathFactory) -> Convert:
+    """Converts the bundle, each option once: the `.nb` and the folder of the readable form. Nothing is refused."""
+    made: dict[tuple[str, str], tuple[Path, Path]] = {}
+
+    def once(target: str, precision: str = "fp32") -> tuple[Path, Path]:
+        if (target, precision) not in made:
+            folder = tmp_path_factory.mktemp("converted")
+            options = Options(target, precision)
+            made[target, precision] = (
+                source.nb(options, folder / "model"),
+                source.protobuf(options, folder / "program"),
+            )
+        return made[target, precision]
+
+    return once

@@ -1,0 +1,52 @@
+"""Bundles of the zoo's networks, untrained but with the statistics of training, for the tests of edge boards."""
+
+from pathlib import Path
+
+import bundles
+import numpy as np
+import paddle
+from paddle import nn
+
+from ppresnet.bundle import DEPLOY, GOLDEN, LABELS, Deploy, Port, Source, list_files
+from ppresnet.export.golden import write_golden
+from ppresnet.files import write_manifest
+from ppresnet.layers.sites import promised_sites
+from ppresnet.models import create
+from ppresnet.pixels import Preprocess
+
+
+def calibrate(net: nn.Layer, size: int) -> None:
+    """Give each BatchNorm the statistics of random images, so that no sum of branches grows with the depth."""
+    paddle.seed(1)
+    norms = [layer for layer in net.sublayers() if isinstance(layer, nn.BatchNorm2D)]
+    for norm in norms:
+        norm._momentum = 0.0
+    net.train()
+    with paddle.no_grad():
+        net(paddle.to_tensor(bundles.random_images(8, seed=5, size=size)))
+    net.eval()
+
+
+def zoo_bundle(name: str, directory: Path, size: int, classes: int = 10) -> Path:
+    """Write the bundle of a model of the zoo for RGB images of a size, with four golden images."""
+    paddle.seed(1)
+    net = create(name, num_classes=classes)
+    calibrate(net, size)
+    bundles.save_programs(net, directory, size=size)
+    (directory / LABELS).write_text("".join(f"class {index}\n" for index in range(classes)), encoding="utf-8")
+    images = bundles.random_images(4, size=size)
+    write_golden(directory / GOLDEN, images, np.concatenate([bundles.logits_of(net, one[None]) for one in images]))
+    deploy = Deploy(
+        name=name,
+        spec=net.spec.model_dump(mode="json"),
+        preprocess=Preprocess(input_size=size, in_channels=3, mean=(0.5, 0.4, 0.3), std=(0.2, 0.25, 0.3)),
+        inputs=(Port(shape=(-1, 3, size, size), dtype="float32"),),
+        outputs=(Port(shape=(-1, classes), dtype="float32"),),
+        files=list_files(directory),
+        producers={"paddle": paddle.__version__},
+        source=Source(checkpoint="none", sha256="0" * 64),
+        sites=promised_sites(net),
+    )
+    (directory / DEPLOY).write_text(deploy.dump(), encoding="utf-8")
+    write_manifest(directory)
+    return directory
