@@ -60,6 +60,8 @@ def check(options: Options, quantised: bool) -> None:
             f"--precision {precision} with x86: its kernels do not scale quantised weights, and zeros or NaN come out; "
             "use arm"
         )
+    if target == "x86" and precision == "int8":
+        raise RequestError("--precision int8 with x86: Lite's int8 kernels for x86 give NaN; use arm")
     if target == "x86" and precision == "fp16":
         raise RequestError("--precision fp16 with x86 changes nothing, as x86 has fp32 kernels only; use arm, or fp32")
     if target == "opencl,arm" and precision == "fp16":

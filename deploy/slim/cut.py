@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from deploy.slim.command import opened, parser
 from ppresnet import cli
@@ -27,7 +28,7 @@ def main(arguments: argparse.Namespace) -> cli.Result:
         smaller = recalibrated(smaller, (batch for batch, _ in images.batches()))
     step = int(found.checkpoint.progress.get("step") or 0)
     path = Store(arguments.output / "checkpoints").save(smaller, step)
-    result = {"checkpoint": str(path), "plan": str(arguments.plan), "before": plan.before.model_dump()}
+    result: dict[str, Any] = {"checkpoint": str(path), "plan": str(arguments.plan), "before": plan.before.model_dump()}
     result |= {"after": plan.after.model_dump(), "size_bytes": (path / "weights.safetensors").stat().st_size}
     if arguments.evaluate:
         images = load_subset(found.config, "val", arguments.evaluate)

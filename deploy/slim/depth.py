@@ -9,31 +9,31 @@ from deploy.slim.families import family_of
 from deploy.slim.groups import ChannelGraph
 from deploy.slim.kept import Kept
 from deploy.slim.plan_file import Plan
-from deploy.slim.planner import Target, plan_of
+from deploy.slim.planner import plan_of
 from deploy.slim.subset import Quality, Subset, quality
+from deploy.slim.target import Target
 from ppresnet.checkpoint import Checkpoint
 from ppresnet.checkpoint.state import model_of, spec_of_checkpoint
 from ppresnet.errors import RequestError
 
 
-def contributions(checkpoint: Checkpoint, subset: Subset) -> dict[str, Quality]:
+def contributions(checkpoint: Checkpoint, graph: ChannelGraph, subset: Subset) -> dict[str, Quality]:
     """Return the quality of the network without each block whose skip is an identity, one at a time.
 
     The block is really taken out: where the activation behind the sum is no identity for what comes in, that is another
     network than one whose branch is masked.
+
+    Args:
+        checkpoint: of the network.
+        graph: its groups.
+        subset: images to measure on.
     """
     spec = spec_of_checkpoint(checkpoint)
-    nothing = Kept(ChannelGraph({}, {}), {})
+    whole = Kept(graph, {})
     return {
-        name: quality(model_of(cut_tensors(checkpoint, spec, nothing, frozenset([name]))), subset)
-        for name in droppable(checkpoint)
+        name: quality(model_of(cut_tensors(checkpoint, spec, whole, frozenset([name]))), subset)
+        for name in family_of(spec).blocks(spec)
     }
-
-
-def droppable(checkpoint: Checkpoint) -> tuple[str, ...]:
-    """Return the blocks that can be dropped."""
-    spec = spec_of_checkpoint(checkpoint)
-    return family_of(spec).blocks(spec)
 
 
 def depth_plan(checkpoint: Checkpoint, graph: ChannelGraph, measured: Mapping[str, Quality], target: Target) -> Plan:

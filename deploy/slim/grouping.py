@@ -12,7 +12,8 @@ from deploy.slim.rules import RULES
 from deploy.slim.rules.convolution import layer_of
 from deploy.slim.slots import NONE, Labels, Slots
 from deploy.slim.tracing import trace
-from deploy.slim.walk import Use, Walk
+from deploy.slim.uses import Use
+from deploy.slim.walk import Walk
 from ppresnet.models import build
 from ppresnet.spec import ModelSpec
 

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from deploy.slim.walk import Role
+from deploy.slim.uses import Role
 
 Units = NDArray[np.int64]
 Unit = tuple[str, int]  # the name of a group and the number of a unit of it

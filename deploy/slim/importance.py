@@ -89,7 +89,8 @@ def by_unit(member: Member, array: np.ndarray) -> NDArray[np.float64]:
     mine = np.flatnonzero(member.units >= 0)
     order = mine[np.argsort(member.units[mine], kind="stable")]
     units = int(member.units.max()) + 1
-    return np.moveaxis(array, member.axis, 0)[order].reshape(units, -1).astype(np.float64)
+    elements: NDArray[np.float64] = np.moveaxis(array, member.axis, 0)[order].reshape(units, -1).astype(np.float64)
+    return elements
 
 
 def relative(values: Scores) -> Scores:
@@ -118,7 +119,7 @@ def _group_scores(group: Group, weights: Weights, seen: Weights, method: str, ag
 def _norms(
     group: Group, seen: Weights, norm: Callable[[NDArray[np.float64]], Scores], roles: Sequence[str]
 ) -> list[Scores]:
-    """Return the scores of each member of these roles; a normalisation that is part of a kernel does not count twice."""
+    """Return the scores of each member of these roles; a normalisation that is in a kernel does not count twice."""
     within = {member.norm for member in group.members}
     return [
         norm(by_unit(member, seen[member.tensor]))

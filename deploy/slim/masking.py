@@ -14,7 +14,7 @@ MASKED = ("rows", "bias", "scale", "shift")
 def masked(
     weights: Mapping[str, np.ndarray], graph: ChannelGraph, gone: Mapping[str, Sequence[int]]
 ) -> dict[str, np.ndarray]:
-    """Return the weights with which the channels of units are zero behind every layer and normalisation that gives them.
+    """Return weights with which the channels of units are zero behind every layer and normalisation that gives them.
 
     In evaluation and in training without dropout the network then computes what it computes without these units.
 

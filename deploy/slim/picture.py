@@ -15,7 +15,7 @@ LEFT, BAR, ROW, TOP = 250, 330, 22, 64
 def groups_svg(graph: ChannelGraph, title: str) -> str:
     """Return an SVG with a row for each layer and the channels it takes and gives, coloured by group.
 
-    Groups of the trunk have a colour each, so what an addition ties together is seen; others are grey, frozen ones dark.
+    Groups of the trunk have a colour each, to show what an addition ties together; others are grey, frozen ones dark.
     """
     colours = _colours(graph)
     rows = _rows(graph)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from deploy.slim.allocation import Allocation
     from deploy.slim.groups import ChannelGraph
     from deploy.slim.plan_file import Plan
-    from deploy.slim.planner import Target
+    from deploy.slim.target import Target
     from ppresnet.checkpoint import Checkpoint
 
 ALLOCATIONS = ("uniform", "global", "sensitivity")
@@ -48,11 +48,10 @@ def main(arguments: argparse.Namespace) -> cli.Result:
 
 
 def _target(arguments: argparse.Namespace) -> Target:
-    from deploy.slim.planner import Target
+    from deploy.slim.target import Target
 
     if arguments.latency is None:
-        kind = "macs" if arguments.macs is not None else "params"
-        return Target(kind, arguments.macs if arguments.macs is not None else arguments.params)
+        return Target("params", arguments.params) if arguments.macs is None else Target("macs", arguments.macs)
     from deploy.inference.runtime import Runtime
     from deploy.slim.latency import Stopwatch
 
@@ -91,7 +90,7 @@ def _depth(arguments: argparse.Namespace, found: Opened, graph: ChannelGraph, ta
     from deploy.slim.depth import contributions, depth_plan
     from deploy.slim.subset import load_subset
 
-    measured = contributions(found.checkpoint, load_subset(found.config, "train", arguments.images))
+    measured = contributions(found.checkpoint, graph, load_subset(found.config, "train", arguments.images))
     for name, quality in measured.items():
         cli.say(f"without {name}: top-1 {quality.top1:.2f} %, loss {quality.loss:.4f}")
     plan = depth_plan(found.checkpoint, graph, measured, target)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from deploy.slim.allocation import Allocation, Counts
 from deploy.slim.cutting import cut
@@ -13,42 +12,14 @@ from deploy.slim.grouping import channel_graph
 from deploy.slim.groups import ChannelGraph
 from deploy.slim.kept import Kept
 from deploy.slim.plan_file import KeptUnits, Plan, Size, weights_sha
+from deploy.slim.target import Target
 from ppresnet.checkpoint import Checkpoint
 from ppresnet.checkpoint.state import final_weights, spec_of_checkpoint
 from ppresnet.errors import RequestError
 from ppresnet.models import cost
 from ppresnet.spec import ModelSpec
 
-Kind = Literal["macs", "params", "latency"]
-Latency = Callable[[ModelSpec], float]
 Allocator = Callable[[Checkpoint, ChannelGraph], Allocation]
-
-
-@dataclass(frozen=True)
-class Target:
-    """What the network is to cost, as a share of what it costs.
-
-    Attributes:
-        kind: of cost.
-        share: in (0, 1).
-        latency: gives the milliseconds of a network of a spec; needed for `latency`.
-    """
-
-    kind: Kind
-    share: float
-    latency: Latency | None = None
-
-    def __post_init__(self) -> None:
-        if not 0 < self.share < 1:
-            raise RequestError(f"target {self.kind}: expected a share between 0 and 1, found {self.share}")
-
-    def of(self, spec: ModelSpec) -> float:
-        """Return the cost of a network."""
-        if self.kind == "latency":
-            if self.latency is None:
-                raise RequestError("target latency: nothing measures it; name a backend")
-            return self.latency(spec)
-        return float(getattr(cost(spec), self.kind))
 
 
 def make_plan(
@@ -87,8 +58,16 @@ def make_plan(
     plan = plans[0]
     for later in plans[1:]:
         plan = composed(plan, later, graph)
-    latency = {"latency_ms": whole} if target.kind == "latency" else {}
-    return plan.model_copy(update={"before": plan.before.model_copy(update=latency), "options": options or {}})
+    plan = plan.model_copy(update={"options": options or {}})
+    return _timed(plan, spec, graph, target, whole) if target.kind == "latency" else plan
+
+
+def _timed(plan: Plan, spec: ModelSpec, graph: ChannelGraph, target: Target, whole: float) -> Plan:
+    after = target.of(narrowed(spec, Kept(graph, plan.keep)))
+    sizes = {"before": (plan.before, whole), "after": (plan.after, after)}
+    return plan.model_copy(
+        update={key: size.model_copy(update={"latency_ms": taken}) for key, (size, taken) in sizes.items()}
+    )
 
 
 def plan_of(

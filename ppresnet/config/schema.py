@@ -41,6 +41,13 @@ class ModelConfig(v.Section):
     zero_init_gamma: bool = False
     """Start the last normalisation of each branch at zero, so that a block starts as its skip."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _as_the_family_has_it(cls, given: object) -> object:
+        if not isinstance(given, dict):
+            return given
+        return v.usual_of(given.get("name")) | given
+
 
 class DataConfig(v.Section):
     """Where the images are and how they become network inputs."""

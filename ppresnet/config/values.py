@@ -69,6 +69,16 @@ def _known_model(name: str) -> str:
     return name
 
 
+def usual_of(model: object) -> dict[str, str]:
+    """Return the activation and the normalisation that a model of this name has unless told otherwise."""
+    from ppresnet.spec import MODELS
+
+    if not isinstance(model, str) or model not in MODELS:
+        return {}
+    spec = MODELS[model](model)
+    return {"act": spec.act, "norm": spec.norm}
+
+
 def _known_activation(name: str) -> str:
     from ppresnet.spec import Activation
 

@@ -85,7 +85,7 @@ class BasicBlock(Residual):
         pad_before: int | None = None,
     ) -> None:
         branch = basic_branch(in_channels, widths, stride, groups, act, norm)
-        super().__init__(branch, _skip(skip, in_channels, widths[-1], stride, norm, pad_before), act, drop_path, se)
+        super().__init__(branch, skip_of(skip, in_channels, widths[-1], stride, norm, pad_before), act, drop_path, se)
 
 
 class Bottleneck(Residual):
@@ -121,7 +121,7 @@ class Bottleneck(Residual):
         pad_before: int | None = None,
     ) -> None:
         branch = bottleneck_branch(in_channels, widths, stride, groups, act, norm)
-        super().__init__(branch, _skip(skip, in_channels, widths[-1], stride, norm, pad_before), act, drop_path, se)
+        super().__init__(branch, skip_of(skip, in_channels, widths[-1], stride, norm, pad_before), act, drop_path, se)
 
 
 class PlainBlock(nn.Layer):
@@ -175,7 +175,14 @@ def _squeeze_excite(branch: nn.Sequential, reduced: int | None) -> nn.Layer:
     return nn.Identity() if reduced is None else SqueezeExcite(branch[-1].conv.weight.shape[0], reduced)
 
 
-def _skip(kind: str, in_channels: int, out_channels: int, stride: int, norm: str, pad_before: int | None) -> nn.Layer:
+def skip_of(
+    kind: str, in_channels: int, out_channels: int, stride: int, norm: str = "batch", pad_before: int | None = None
+) -> nn.Layer:
+    """Return a skip by name.
+
+    Raises:
+        ConfigError: there is none of that name, or it does not fit the shapes.
+    """
     if kind not in SKIPS:
         raise ConfigError(f"unknown skip '{kind}'; expected one of {', '.join(SKIPS)}")
     before = {"before": pad_before} if kind == "zero_pad" else {}

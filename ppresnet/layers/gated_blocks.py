@@ -3,7 +3,7 @@
 from paddle import Tensor, nn
 
 from ppresnet.layers.activation import activation
-from ppresnet.layers.blocks import SKIPS, Residual, basic_branch
+from ppresnet.layers.blocks import Residual, basic_branch, skip_of
 from ppresnet.layers.drop_path import DropPath
 from ppresnet.layers.gates import SparseGate, TransformGate
 from ppresnet.layers.sites import conv_norm_promise
@@ -22,6 +22,7 @@ class HighwayBlock(nn.Layer):
         act: name of the activations.
         norm: name of the normalisations.
         drop_path: probability of leaving a sample to the skip alone in training.
+        pad_before: zero channels that a zero_pad skip puts before its input; None for half of them.
 
     Raises:
         ConfigError: the skip does not match the branch.
@@ -38,13 +39,14 @@ class HighwayBlock(nn.Layer):
         act: str = "relu",
         norm: str = "batch",
         drop_path: float = 0.0,
+        pad_before: int | None = None,
     ) -> None:
         super().__init__()
         self.branch = basic_branch(in_channels, widths, stride, 1, act, norm)
         self.branch[-1].promise = conv_norm_promise(act)
         self.act = activation(act)
         self.gate = TransformGate(in_channels, widths[-1], kernel, stride, bias)
-        self.skip = SKIPS[skip](in_channels, widths[-1], stride, norm)
+        self.skip = skip_of(skip, in_channels, widths[-1], stride, norm, pad_before)
         self.drop_path = DropPath(drop_path) if drop_path else nn.Identity()
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
@@ -67,6 +69,7 @@ class SparseGatedBlock(Residual):
         act: name of the activations.
         norm: name of the normalisations.
         drop_path: probability of dropping the branch in training.
+        pad_before: zero channels that a zero_pad skip puts before its input; None for half of them.
 
     Raises:
         ConfigError: the skip does not match the branch.
@@ -84,7 +87,8 @@ class SparseGatedBlock(Residual):
         act: str = "relu",
         norm: str = "batch",
         drop_path: float = 0.0,
+        pad_before: int | None = None,
     ) -> None:
-        carried = SKIPS[skip](in_channels, widths[-1], stride, norm)
+        carried = skip_of(skip, in_channels, widths[-1], stride, norm, pad_before)
         gated = nn.Sequential(carried, SparseGate(widths[-1], over, threshold, bias))
         super().__init__(basic_branch(in_channels, widths, stride, 1, act, norm), gated, act, drop_path)

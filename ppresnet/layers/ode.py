@@ -8,7 +8,8 @@ from paddle import Tensor, nn
 from ppresnet.errors import ConfigError
 from ppresnet.layers.adjoint import solve_with_adjoint
 from ppresnet.layers.drop_path import DropPath
-from ppresnet.layers.solvers import TABLEAUX, Derivative, State, integrate, integrate_adaptively
+from ppresnet.layers.solvers import Derivative, State, integrate, integrate_adaptively
+from ppresnet.layers.tableaux import TABLEAUX
 
 
 @dataclass

@@ -3,66 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 import paddle
 from paddle import Tensor
 
 from ppresnet.errors import DivergedError
+from ppresnet.layers.tableaux import TABLEAUX, Tableau
 from ppresnet.paddle_api import as_it_stands
 
 State = tuple[Tensor, ...]
 Derivative = Callable[[float, State], State]
 
-MOST_STEPS = 10_000
+MOST_STEPS, LEAST_STEP = 10_000, 1e-12
 _SAFETY, _SHRINK, _GROW = 0.9, 0.2, 10.0
-
-
-@dataclass(frozen=True)
-class Tableau:
-    """A Butcher tableau: where in the step slopes are taken, and how they are combined.
-
-    Attributes:
-        nodes: time of each slope, as a share of the step.
-        matrix: weights of the earlier slopes in the state at which each slope is taken.
-        weights: of the slopes in the step.
-        errors: of the slopes in the estimate of the step's error; empty where there is none.
-        order: of the global error.
-    """
-
-    nodes: tuple[float, ...]
-    matrix: tuple[tuple[float, ...], ...]
-    weights: tuple[float, ...]
-    order: int
-    errors: tuple[float, ...] = ()
-
-
-_DOPRI5_WEIGHTS = (35 / 384, 0.0, 500 / 1113, 125 / 192, -2187 / 6784, 11 / 84, 0.0)
-_DOPRI5_FOURTH = (5179 / 57600, 0.0, 7571 / 16695, 393 / 640, -92097 / 339200, 187 / 2100, 1 / 40)
-
-TABLEAUX: Mapping[str, Tableau] = {
-    "euler": Tableau((0.0,), ((),), (1.0,), order=1),
-    "rk4": Tableau(
-        (0.0, 0.5, 0.5, 1.0), ((), (0.5,), (0.0, 0.5), (0.0, 0.0, 1.0)), (1 / 6, 1 / 3, 1 / 3, 1 / 6), order=4
-    ),
-    # Dormand and Prince 1980, "A family of embedded Runge-Kutta formulae", table 2. Its last slope starts the next one.
-    "dopri5": Tableau(
-        (0.0, 1 / 5, 3 / 10, 4 / 5, 8 / 9, 1.0, 1.0),
-        (
-            (),
-            (1 / 5,),
-            (3 / 40, 9 / 40),
-            (44 / 45, -56 / 15, 32 / 9),
-            (19372 / 6561, -25360 / 2187, 64448 / 6561, -212 / 729),
-            (9017 / 3168, -355 / 33, 46732 / 5247, 49 / 176, -5103 / 18656),
-            _DOPRI5_WEIGHTS[:-1],
-        ),
-        _DOPRI5_WEIGHTS,
-        order=5,
-        errors=tuple(fifth - fourth for fifth, fourth in zip(_DOPRI5_WEIGHTS, _DOPRI5_FOURTH, strict=True)),
-    ),
-}
 
 
 @as_it_stands
@@ -103,14 +57,14 @@ def integrate_adaptively(
         DivergedError: the state or its slope is not finite, or the steps become too many.
     """
     first = function(0.0, state)
-    step = min(_first_step(function, state, first, rtol, atol, tableau.order), end)
+    step = _first_step(function, state, first, end, rtol, atol, tableau.order)
     time = 0.0
     for _ in range(MOST_STEPS):
         slopes = _slopes(function, time, state, step, tableau, (first,))
         after = _moved(state, step, slopes, tableau.weights)
         error = step * _norm(_combined(slopes, tableau.errors), _scale(state, after, rtol, atol))
-        if not math.isfinite(error):
-            raise DivergedError(f"the ODE has no finite solution at t = {time:.4g}; lower the learning rate")
+        if not math.isfinite(error) or step < LEAST_STEP * end:
+            raise DivergedError(f"the ODE has no finite solution behind t = {time:.4g}; lower the learning rate")
         if error <= 1.0:
             time, state, first = time + step, after, slopes[-1]
             if time >= end:
@@ -148,16 +102,18 @@ def _combined(slopes: Sequence[State], weights: Sequence[float]) -> State:
     return tuple(totals)
 
 
-def _first_step(function: Derivative, state: State, slope: State, rtol: float, atol: float, order: int) -> float:
+def _first_step(
+    function: Derivative, state: State, slope: State, end: float, rtol: float, atol: float, order: int
+) -> float:
     """Return a length by the sizes of the state, its slope and the change of that (Hairer et al., section II.4)."""
     scale = _scale(state, state, rtol, atol)
     size, speed = _norm(state, scale), _norm(slope, scale)
-    trial = 0.01 * size / speed if size > 1e-5 and speed > 1e-5 else 1e-6
+    trial = min(0.01 * size / speed, 0.01 * end) if size > 1e-5 and speed > 1e-5 else 1e-3 * end
     after = function(trial, _moved(state, trial, (slope,), (1.0,)))
     change = _norm(tuple(b - a for a, b in zip(slope, after, strict=True)), scale) / trial
     largest = max(speed, change)
-    guess = (0.01 / largest) ** (1.0 / order) if largest > 1e-15 else max(1e-6, trial * 1e-3)
-    return min(100.0 * trial, guess)
+    guess = (0.01 / largest) ** (1.0 / order) if largest > 1e-15 else end
+    return min(100.0 * trial, guess, end)
 
 
 def _scale(before: State, after: State, rtol: float, atol: float) -> State:

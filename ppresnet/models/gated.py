@@ -57,7 +57,7 @@ class GatedNet(nn.Layer):
 
 def _block(block: GatedBlockSpec, in_channels: int, spec: GatedSpec, drop_path: float) -> nn.Layer:
     shape = (in_channels, block.widths, block.skip, block.stride)
-    gate, rest = block.gate, (spec.act, spec.norm, drop_path)
+    gate, rest = block.gate, (spec.act, spec.norm, drop_path, block.pad_before)
     if isinstance(gate, HighwayGateSpec):
         return HighwayBlock(*shape, gate.kernel, gate.bias, *rest)
     return SparseGatedBlock(*shape, gate.over, gate.threshold, gate.bias, *rest)

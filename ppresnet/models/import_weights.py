@@ -49,6 +49,7 @@ def import_weights(model: nn.Layer, state: Mapping[str, np.ndarray], source: str
             (both are named).
     """
     convention = convention_of(model.spec, source)
+    state = {convention.todays(name): array for name, array in state.items()}
     _refuse_other_architectures(state, convention)
     shapes = {name: list(tensor.shape) for name, tensor in model.state_dict().items()}
     found = {ours: theirs for ours in shapes if (theirs := convention.theirs(ours)) in state}

@@ -32,12 +32,16 @@ GateSpec = Annotated[HighwayGateSpec | SparseGateSpec, Field(discriminator="kind
 
 
 class GatedBlockSpec(Frozen):
-    """Two 3x3 convolutions of these widths beside a gated skip; the stride belongs to the first."""
+    """Two 3x3 convolutions of these widths beside a gated skip; the stride belongs to the first.
+
+    `pad_before` is as in `BlockSpec`.
+    """
 
     widths: tuple[Width, Width]
     skip: Literal["identity", "projection", "zero_pad"]
     gate: GateSpec
     stride: int = Field(default=1, ge=1)
+    pad_before: int | None = Field(default=None, ge=0)
 
 
 class GatedSpec(ModelSpec):

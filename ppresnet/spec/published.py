@@ -23,6 +23,7 @@ class Published(NamedTuple):
 
 RESNET, PREACT, WIDE, RESNEXT = "arXiv:1512.03385", "arXiv:1603.05027", "arXiv:1605.07146", "arXiv:1611.05431"
 SE, DENSE, VIT, LCNET = "arXiv:1709.01507", "arXiv:1608.06993", "arXiv:2010.11929", "arXiv:2109.15099"
+HIGHWAY, STRAIGHT_THROUGH, ODE = "arXiv:1505.00387", "arXiv:1308.3432", "arXiv:1806.07366"
 
 
 def _cifar10(error: float, paper: str) -> Published:
@@ -81,6 +82,10 @@ PUBLISHED: Mapping[str, Published] = {
     "resnetv2_50": _imagenet(PREACT, timm_a1h_288=81.398),
     "resnetv2_101": Published(PREACT),
     "resnetv2_152": Published(PREACT),
+    "cifar_highway20": Published(HIGHWAY),
+    "cifar_sparse_gated20": Published(STRAIGHT_THROUGH),
+    "cifar_odenet": Published(ODE),
+    "cifar_odenet_dopri5": Published(ODE),
     "vit_tiny_patch16_224": _imagenet(VIT, timm_21k=75.454),
     "vit_small_patch16_224": _imagenet(VIT, timm_21k=81.384, timm=78.846),
     "vit_base_patch16_224": _imagenet(VIT, timm_21k=81.786, timm=79.154),

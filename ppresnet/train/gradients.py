@@ -32,13 +32,13 @@ class Gradients:
         # Paddle keeps running statistics among the parameters, without a gradient.
         statistics = (tensor for name, tensor in model.state_dict().items() if name.endswith(STATISTICS))
         self._statistics = list(statistics)
-        self._before: list[Tensor] = []
+        self._before: Tensor | None = None
 
     @paddle.no_grad()  # type: ignore[untyped-decorator]
     def open(self) -> None:
         """Note the running statistics; call it before the forward passes of a step."""
-        if self._ranks.size > 1:
-            self._before = [buffer.clone() for buffer in self._statistics]
+        if self._ranks.size > 1 and self._statistics:
+            self._before = _flat(self._statistics)
 
     @paddle.no_grad()  # type: ignore[untyped-decorator]
     def close(self, share: float) -> None:
@@ -52,16 +52,20 @@ class Gradients:
         # A process without images has no gradients, and a parameter that no process used must stay without one.
         found = self._ranks.add(paddle.to_tensor([float(p.grad is not None) for p in self._parameters]))
         used = [p for p, count in zip(self._parameters, found.tolist(), strict=True) if count]
-        moves = [(now - old) * share for now, old in zip(self._statistics, self._before, strict=True)]
-        tensors = [p.grad if p.grad is not None else paddle.zeros_like(p) for p in used] + moves
+        tensors = [p.grad if p.grad is not None else paddle.zeros_like(p) for p in used]
         targets: list[Callable[[Tensor], None]] = [_gradient_of(p) for p in used]
-        targets += [_moved(now, old) for now, old in zip(self._statistics, self._before, strict=True)]
+        if self._before is not None:
+            tensors.append((_flat(self._statistics) - self._before) * share)
+            targets.append(self._move)
         for bucket in buckets([int(tensor.size) for tensor in tensors]):
-            flat = paddle.concat([tensors[index].astype("float32").flatten() for index in bucket])
-            parts = paddle.split(self._ranks.add(flat), [int(tensors[index].size) for index in bucket])
-            for index, part in zip(bucket, parts, strict=True):
-                targets[index](part.reshape(tensors[index].shape).astype(tensors[index].dtype))
-        self._before = []
+            total = self._ranks.add(_flat([tensors[index] for index in bucket]))
+            for index, part in zip(bucket, _cut(total, [tensors[index] for index in bucket]), strict=True):
+                targets[index](part)
+
+    def _move(self, moves: Tensor) -> None:
+        for statistic, moved in zip(self._statistics, _cut(self._before + moves, self._statistics), strict=True):
+            paddle.assign(moved, output=statistic)
+        self._before = None
 
 
 def buckets(sizes: Sequence[int], limit: int = BUCKET) -> Iterator[list[int]]:
@@ -85,8 +89,11 @@ def _gradient_of(parameter: Tensor) -> Callable[[Tensor], None]:
     return put
 
 
-def _moved(statistic: Tensor, before: Tensor) -> Callable[[Tensor], None]:
-    def put(move: Tensor) -> None:
-        statistic.set_value(before + move)
+def _flat(tensors: Sequence[Tensor]) -> Tensor:
+    return paddle.concat([tensor.astype("float32").flatten() for tensor in tensors])
 
-    return put
+
+def _cut(flat: Tensor, like: Sequence[Tensor]) -> list[Tensor]:
+    """Return the parts of a flat tensor in the shapes and types of those it was made of."""
+    parts = paddle.split(flat, [int(tensor.size) for tensor in like]) if len(like) > 1 else [flat]
+    return [part.reshape(tensor.shape).astype(tensor.dtype) for part, tensor in zip(parts, like, strict=True)]

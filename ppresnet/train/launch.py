@@ -23,7 +23,7 @@ _CRASHED = re.compile(r"Container rank (\d+) status failed .* code (-?\d+) log")
 
 
 def launch(program: Path, arguments: Sequence[str], processes: int) -> None:
-    """Run a program in several processes on the CPU, whose first one's output is passed on to stderr, and wait for them.
+    """Run a program in several processes on the CPU, and wait for them; output of the first one goes to stderr.
 
     SIGTERM and SIGINT are passed on. The processes end with this one: even when it is killed they get SIGTERM.
 

@@ -181,10 +181,11 @@ def test_files_that_cannot_be_read(write: Write, tmp_path: Path) -> None:
     missing = tmp_path / "none.yaml"
     assert problems(missing) == (f"{missing}: cannot read this recipe: No such file or directory",)
     path = write("seed: 1\n_base_: none.yaml\nsed: 2")
-    assert problems(path, "amp.level=O2") == (
+    assert problems(path, "data.format=sequence") == (
         f"{path}:2: '_base_': cannot read {missing}: No such file or directory",
         f"{path}:3: unknown key 'sed'; did you mean 'seed'?",
-        "-o amp.level=O2: 'amp.level': not available in this version; expected O0 or O1, found O2",
+        "-o data.format=sequence: 'data.format': not available in this version; "
+        "expected digits or folder or list or cifar10 or cifar100, found sequence",
     )
     (tmp_path / "latin.yaml").write_bytes(b"name: \xe9")
     assert "not UTF-8" in problems(tmp_path / "latin.yaml")[0]

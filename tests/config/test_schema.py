@@ -41,10 +41,6 @@ log: {every: 10, visualdl: true}
 """
 
 REFUSED: list[tuple[str, str, Any, str, str]] = [
-    ("amp", "level", "O2", "O0 or O1", "O2"),
-    ("recompute", "every", 2, "0", "2"),
-    ("recompute", "budget_mb", 512, "null", "512"),
-    ("ema", "decay", 0.99, "0.0", "0.99"),
     ("data", "format", "sequence", "digits or folder or list or cifar10 or cifar100", "sequence"),
 ]
 
@@ -154,3 +150,20 @@ def test_augmentations_that_are_wrong(entry: Any, problem: str) -> None:
     with pytest.raises(ConfigError) as caught:
         from_dict({"data": {"augment": [entry]}})
     assert problem in caught.value.problems
+
+
+@pytest.mark.parametrize(
+    ("name", "act", "norm"),
+    [
+        ("cifar_resnet20", "relu", "batch"),
+        ("lcnet_100", "hard_swish", "batch"),
+        ("vit_tiny_patch16_224", "gelu", "layer"),
+        ("vit_small_r26_s32_224", "gelu", "group"),
+    ],
+)
+def test_a_model_has_its_own_activation_and_normalisation_unless_told_otherwise(name: str, act: str, norm: str) -> None:
+    config = from_dict({"model": {"name": name}})
+    assert (config.model.act, config.model.norm) == (act, norm)
+    assert spec_of(**config.model.model_dump()).act == act
+    assert from_dict(to_dict(config)) == config
+    assert from_dict({"model": {"name": name, "act": "silu"}}).model.act == "silu"

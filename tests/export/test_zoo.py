@@ -2,6 +2,7 @@
 
 To be quick, networks for 224 pixels get 64 and those for 32 get 16, and a stage keeps its first 36 blocks: of the 600
 blocks of `cifar_resnet1202` that leaves 108. (The whole of it freezes in minutes, and oneDNN was not seen to finish.)
+Vision transformers keep two blocks. Networks with adaptive solvers are refused; `tests/models/test_ode.py` sees that.
 """
 
 import json
@@ -22,25 +23,32 @@ from ppresnet.export.parity import check_parity
 from ppresnet.export.stage import subject_of, write_files
 from ppresnet.models import build
 from ppresnet.paddle_api import has_json
-from ppresnet.spec import MODELS, ModelSpec, PreActSpec, ResNetSpec, spec_of
+from ppresnet.spec import MODELS, AdaptiveSpec, ModelSpec, ODENetSpec, PreActSpec, ResNetSpec, ViTSpec, spec_of
 
 FORMATS = (*(("json",) if has_json() else ()), "pdmodel", *(("onnx",) if can_convert() else ()))
 MOST_BLOCKS = 36  # of a stage
 ROWS = {"json": 4, "pdmodel": 4, "onnx": 2}
 
 
+def _has_fixed_steps(name: str) -> bool:
+    spec = spec_of(name)
+    return not (isinstance(spec, ODENetSpec) and isinstance(spec.solver, AdaptiveSpec))
+
+
 def _shortened(spec: ModelSpec) -> ModelSpec:
+    if isinstance(spec, ViTSpec):
+        return spec.model_copy(update={"blocks": spec.blocks[:2]})
     if not isinstance(spec, ResNetSpec | PreActSpec):
         return spec
     return spec.model_copy(update={"stages": tuple(stage[:MOST_BLOCKS] for stage in spec.stages)})
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", list(filter(_has_fixed_steps, MODELS)))
 def test_every_format_answers_as_the_network(name: str, tmp_path: Path) -> None:
     paddle.seed(1)
-    model = build(_shortened(spec_of(name, num_classes=10)))
     size = 16 if name.startswith("cifar") else 64
+    model = build(_shortened(spec_of(name, num_classes=10, input_size=size)))
     data = {"input_size": size, "mean": [0.5] * 3, "std": [0.25] * 3}
     config = from_dict({"name": name, "model": {"name": name, "num_classes": 10, "in_channels": 3}, "data": data})
     spec = json.loads(model.spec.model_dump_json())

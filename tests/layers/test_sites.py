@@ -51,6 +51,11 @@ def test_the_last_convolution_of_a_branch_takes_the_sum_and_the_projection_does_
     }
 
 
+@pytest.mark.parametrize(("norm", "sites"), [("batch", 19), ("sync_batch", 19), ("group", 0), ("layer", 0)])
+def test_what_depends_on_the_image_is_not_promised_to_fold(norm: str, sites: int) -> None:
+    assert len(promised_sites(create("cifar_resnet20", norm=norm))) == sites
+
+
 def test_a_layer_by_itself() -> None:
     layer = ConvNorm(3, 4, 3, act="relu")
     assert promised_sites(layer) == (Site(name="conv", pattern=ACT, act="relu", parameter=layer.conv.weight.name),)

@@ -7,7 +7,8 @@ import paddle
 import pytest
 
 from ppresnet.errors import DivergedError
-from ppresnet.layers.solvers import TABLEAUX, State, integrate, integrate_adaptively
+from ppresnet.layers.solvers import State, integrate, integrate_adaptively
+from ppresnet.layers.tableaux import TABLEAUX
 
 
 @pytest.fixture(autouse=True)

@@ -1,9 +1,5 @@
 """Synchronised BatchNorm in two processes against BatchNorm of the whole batch in one."""
 
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import bundles
@@ -12,44 +8,9 @@ import paddle
 import pytest
 import sync_worker
 from paddle import nn
+from process_group import run_group
 
 from ppresnet.layers import SyncBatchNorm2D, normalisation
-
-WORKER = Path(sync_worker.__file__)
-
-
-def ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    found = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return found
-
-
-def run_processes(inputs: list[Path], outputs: list[Path]) -> None:
-    """Run one worker for each input, as a group of gloo."""
-    endpoints = [f"127.0.0.1:{port}" for port in ports(len(inputs))]
-    processes = []
-    for rank, (given, result) in enumerate(zip(inputs, outputs, strict=True)):
-        group = {
-            "PADDLE_TRAINER_ID": str(rank),
-            "PADDLE_TRAINERS_NUM": str(len(inputs)),
-            "PADDLE_CURRENT_ENDPOINT": endpoints[rank],
-            "PADDLE_TRAINER_ENDPOINTS": ",".join(endpoints),
-            "PADDLE_DISTRI_BACKEND": "gloo",
-            "FLAGS_stop_check_timeout": "60",
-        }
-        command = [sys.executable, str(WORKER), str(given), str(result)]
-        processes.append(subprocess.Popen(command, env=os.environ | group, stderr=subprocess.PIPE, text=True))
-    try:
-        for process in processes:
-            _, errors = process.communicate(timeout=120)
-            assert process.returncode == 0, errors
-    finally:
-        for process in processes:
-            process.kill()
 
 
 @pytest.mark.parametrize("shares", [(5, 2), pytest.param((4, 4), marks=pytest.mark.slow)], ids=["unequal", "equal"])
@@ -62,7 +23,7 @@ def test_two_processes_are_one_large_batch(shares: tuple[int, int], tmp_path: Pa
     inputs, outputs = ([tmp_path / f"{kind}{rank}.npz" for rank in (0, 1)] for kind in ("in", "out"))
     for path, part, given in zip(inputs, np.split(images, [shares[0]]), np.split(weights, [shares[0]]), strict=True):
         np.savez(path, images=part, weights=given)
-    run_processes(inputs, outputs)
+    run_group(Path(sync_worker.__file__), list(zip(inputs, outputs, strict=True)))
     first, second = (dict(np.load(path)) for path in outputs)
     assert first.keys() == whole.keys()
     for name, expected in whole.items():

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from ppresnet.errors import ConfigError
 from ppresnet.models import create, import_weights
+from ppresnet.models.names import convention_of
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -71,6 +73,8 @@ PUBLISHED_BY = {
     "densenet121": "torchvision",
     "lcnet_100": "timm",
     "seresnet50": "timm",
+    "vit_tiny_patch16_224": "timm",
+    "vit_small_r26_s32_224": "timm",
 }
 
 
@@ -123,3 +127,14 @@ def test_counters_of_torch_are_left_out_and_listed() -> None:
 def test_unknown_source_is_named() -> None:
     with pytest.raises(ConfigError, match="unknown weight source 'keras'"):
         import_weights(create("cifar_resnet20"), {}, "keras")
+
+
+def test_names_of_old_torchvision_files_are_known() -> None:
+    model = create("densenet121", input_size=32)
+    convention = convention_of(model.spec, "torchvision")
+    own = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
+    own["head.fc.weight"] = own["head.fc.weight"].T
+    state = {convention.theirs(name): array for name, array in own.items()}
+    old = {re.sub(r"(denselayer\d+\.(?:norm|conv))([12])", r"\1.\2", name): array for name, array in state.items()}
+    assert "features.denseblock1.denselayer1.norm.1.weight" in old
+    assert import_weights(model, old, "torchvision") == import_weights(model, state, "torchvision")

@@ -61,6 +61,16 @@ PUBLISHED = {
     "lcnet_150": (4_501_112, 334.2e6),
     "lcnet_200": (6_522_792, 580.2e6),
     "lcnet_250": (9_018_840, 893.7e6),
+    "vit_tiny_patch16_224": (5_717_416, 1.0749e9),
+    "vit_small_patch16_224": (22_050_664, 4.2412e9),  # MACs by hand, in test_vit.py
+    "vit_base_patch16_224": (86_567_656, 16.8485e9),  # MACs by hand, in test_vit.py
+    "vit_tiny_r_s16_p8_224": (6_337_704, 422.2e6),  # timm rounds to 6.34 M; MACs by running the network
+    "vit_small_r26_s32_224": (36_431_912, 3.4408e9),
+    # Not published; by hand, in test_gated.py and test_ode.py.
+    "cifar_highway20": (392_170, 59.43e6),
+    "cifar_sparse_gated20": (286_186, 40.57e6),
+    "cifar_odenet": (168_506, 120.8e6),
+    "cifar_odenet_dopri5": (168_506, 120.8e6),
 }
 EXACT_MACS = {
     "densenet121": 2_834_161_664,
@@ -70,6 +80,8 @@ EXACT_MACS = {
     "resnext50_32x4d": 4_230_479_872,
     "resnetv2_50": 4_089_184_256,
     "seresnet50": 4_091_699_200,
+    "vit_small_r26_s32_224": 3_440_811_008,
+    "vit_tiny_patch16_224": 1_074_851_328,
 }
 
 

@@ -23,6 +23,7 @@ from ppresnet.spec import (
     SeparableSpec,
     StemSpec,
 )
+from ppresnet.spec.gated import GatedBlockSpec, GatedSpec, HighwayGateSpec, SparseGateSpec
 from ppresnet.spec.vit import EncoderBlockSpec, ViTSpec
 
 ACTS = ("relu", "leaky_relu", "silu", "gelu")
@@ -128,11 +129,28 @@ def vit(rng: Generator) -> ViTSpec:
     return ViTSpec(patch=4, width=int(rng.integers(4, 9)), blocks=blocks, **plain)
 
 
+def gated(rng: Generator) -> GatedSpec:
+    stem, stages = int(rng.integers(2, 7)), []
+    width = stem
+    for _ in range(rng.integers(1, 3)):
+        blocks = []
+        for _ in range(rng.integers(1, 3)):
+            skip, width, stride = widening(rng, width, ["identity", "zero_pad", "projection"])
+            over = str(rng.choice(["channel", "pixel"]))
+            sparse = SparseGateSpec(over=over, threshold=0.1)  # type: ignore[arg-type]
+            gate = HighwayGateSpec() if rng.integers(2) else sparse
+            widths = (int(rng.integers(2, 7)), width)
+            blocks.append(GatedBlockSpec(widths=widths, skip=skip, gate=gate, stride=stride))  # type: ignore[arg-type]
+        stages.append(tuple(blocks))
+    return GatedSpec(stem=stem, stages=tuple(stages), **fields(rng, 8))
+
+
 RANDOM: Mapping[str, Callable[[Generator], ModelSpec]] = {
     "resnet": resnet,
     "preact": preact,
     "densenet": densenet,
     "lcnet": lcnet,
+    "gated": gated,
     "vit": vit,
 }
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deploy.slim.families.densenet import narrow_densenet
+from deploy.slim.families.gated import gated_blocks, narrow_gated
 from deploy.slim.families.lcnet import narrow_lcnet
 from deploy.slim.families.preact import narrow_preact, preact_blocks
 from deploy.slim.families.resnet import narrow_resnet, resnet_blocks
@@ -42,6 +43,7 @@ FAMILIES: Mapping[str, Family] = {
     "resnet": Family(narrow_resnet, resnet_blocks),
     "preact": Family(narrow_preact, preact_blocks),
     "densenet": Family(narrow_densenet),
+    "gated": Family(narrow_gated, gated_blocks),
     "lcnet": Family(narrow_lcnet),
     "vit": Family(narrow_vit, vit_blocks, without_vit_blocks, vit_depths),
 }

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from deploy.slim.rules.convolution import convolution
 from deploy.slim.rules.normalisation import batch_norm, group_norm, layer_norm
-from deploy.slim.rules.pointwise import add, constant, drop, gate, keep, multiply, pool, reduce, scale, softmax
+from deploy.slim.rules.pointwise import add, compare, constant, drop, gate, keep, multiply, pool, reduce, scale, softmax
 from deploy.slim.rules.product import product
 from deploy.slim.rules.shaping import cut_out, expand, join, reshape, split, transpose
 from deploy.slim.walk import Rule
@@ -26,6 +26,8 @@ RULES: Mapping[str, Rule] = {
     "hardswish": keep,
     "tanh": keep,
     "assign": keep,
+    "cast": gate,
+    "greater_equal": compare,
     "sigmoid": gate,
     "hard_sigmoid": gate,
     "softmax": softmax,

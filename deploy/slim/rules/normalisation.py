@@ -6,7 +6,8 @@ import numpy as np
 
 from deploy.slim.rules.convolution import layer_of
 from deploy.slim.tracing import Operator
-from deploy.slim.walk import Role, Walk
+from deploy.slim.uses import Role
+from deploy.slim.walk import Walk
 
 
 def batch_norm(walk: Walk, op: Operator) -> None:

@@ -6,7 +6,8 @@ import numpy as np
 
 from deploy.slim.slots import NONE, Labels
 from deploy.slim.tracing import Operator
-from deploy.slim.walk import Role, Value, Walk, refuse
+from deploy.slim.uses import Role, Value
+from deploy.slim.walk import Walk, refuse
 
 
 def keep(walk: Walk, op: Operator) -> None:
@@ -109,6 +110,11 @@ def _adopted(walk: Walk, op: Operator, role: Role) -> bool:
     return True
 
 
+def compare(walk: Walk, op: Operator) -> None:
+    """Compare with a number."""
+    (refuse if (walk.value(op.inputs["Y"][0]).labels != NONE).any() else gate)(walk, op)
+
+
 def _aligned(walk: Walk, x: str, y: str, op: Operator) -> tuple[Labels, Labels]:
     one, other = walk.value(x).labels, walk.value(y).labels
     axis = op.attributes.get("axis", -1)
@@ -118,8 +124,10 @@ def _aligned(walk: Walk, x: str, y: str, op: Operator) -> tuple[Labels, Labels]:
 
 
 def _single(walk: Walk, name: str, labels: Labels, others: Labels) -> Labels:
-    """Return the labels of a value; a parameter of one number for many channels is none of them."""
-    if not walk.is_fixed(name) or labels.size > 1 or others.size == 1:
+    """Return the labels of a value; one number for many channels is none of them."""
+    long = [axis - others.ndim for axis in range(others.ndim) if others.shape[axis] > 1]
+    shape = walk.shape(name)
+    if labels.size > 1 or not long or any(-axis <= len(shape) and shape[axis] > 1 for axis in long):
         return labels
     walk.slots.freeze(labels, "it is one number for all channels")
     return np.full_like(labels, NONE)

@@ -17,16 +17,24 @@ class Convention:
         linear_is_transposed: their linear layers hold [out, in], as PyTorch's do; Paddle's hold [in, out].
         ignored: pattern of their names that have no counterpart here.
         refused: patterns of their names that only another architecture has, each with a sentence that says which.
+        older: from names that they used once and that old files still have, to today's.
     """
 
     rules: tuple[Rule, ...]
     linear_is_transposed: bool
     ignored: str = r"$^"
     refused: tuple[tuple[str, str], ...] = ()
+    older: tuple[Rule, ...] = ()
 
     def theirs(self, name: str) -> str:
         """Return their name of our tensor `name`."""
         for pattern, replacement in self.rules:
+            name = re.sub(pattern, replacement, name)
+        return name
+
+    def todays(self, name: str) -> str:
+        """Return today's form of one of their names."""
+        for pattern, replacement in self.older:
             name = re.sub(pattern, replacement, name)
         return name
 
@@ -36,9 +44,11 @@ Names = Mapping[str, Convention | Callable[[Any], Convention]]  # by source; som
 PYTORCH_BUFFERS: tuple[Rule, ...] = ((r"\._mean$", ".running_mean"), (r"\._variance$", ".running_var"))
 
 
-def pytorch(*rules: Rule) -> Convention:
+def pytorch(*rules: Rule, older: tuple[Rule, ...] = ()) -> Convention:
     """Return the convention of a PyTorch library: its buffers, transposed linear weights, counted batches ignored."""
-    return Convention(rules + PYTORCH_BUFFERS, linear_is_transposed=True, ignored=r"\.num_batches_tracked$")
+    return Convention(
+        rules + PYTORCH_BUFFERS, linear_is_transposed=True, ignored=r"\.num_batches_tracked$", older=older
+    )
 
 
 def paddle(*rules: Rule, refused: tuple[tuple[str, str], ...] = ()) -> Convention:

@@ -18,6 +18,9 @@ _TORCHVISION: tuple[Rule, ...] = (
     (r"^head\.fc\.", "classifier."),
 )
 
+# The files that torchvision publishes were saved by a version that wrote `denselayer1.norm.1.weight`.
+_OLDER: tuple[Rule, ...] = ((r"(denselayer\d+)\.(norm|conv|relu)\.([12])\.", r"\1.\2\3."),)
+
 _PADDLE: tuple[Rule, ...] = (
     (r"^stem\.conv\.conv\.", "conv1_func._conv."),
     (r"^stem\.conv\.norm\.", "conv1_func._batch_norm."),
@@ -43,7 +46,7 @@ def _paddle_layer(stage: int, layer: int) -> str:
 
 
 DENSENET: Names = {
-    "torchvision": pytorch(*_TORCHVISION),
+    "torchvision": pytorch(*_TORCHVISION, older=_OLDER),
     "timm": pytorch(*_TORCHVISION),
     "paddle_vision": paddle(*_PADDLE),
     "paddleclas": paddle(*_PADDLE),

@@ -1,11 +1,11 @@
 """The second interpreter, and the small bundle converted once for each option."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import bundles
 import pytest
+from absent import absent
 
 from deploy.lite.conversion import Source
 from deploy.lite.interpreter import prepare
@@ -14,11 +14,6 @@ from ppresnet.bundle import PARAMS, PDMODEL, Bundle, read_bundle
 from ppresnet.errors import PpresnetError
 
 Convert = Callable[[str, str], tuple[Path, Path]]
-
-
-def absent(what: str) -> None:
-    """Skip where a tool is missing, and fail in CI, where it must not be."""
-    (pytest.fail if os.environ.get("CI") else pytest.skip)(what)
 
 
 @pytest.fixture(scope="session")

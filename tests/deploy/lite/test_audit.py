@@ -22,8 +22,8 @@ def audited(convert: Convert, bundle: Bundle, options: Options) -> LiteAudit:
     return audit(program, bundle.deploy.sites, options, kernels_in(nb.read_bytes()))
 
 
-# Three basic blocks and a bottleneck, two of four skips projected: 1 + 3 * 2 + 3 + 2 convolutions, of which 1 + 3 + 2 are
-# followed by relu alone, and 4 residual sums.
+# Three basic blocks and a bottleneck, two of four skips projected: 1 + 3 * 2 + 3 + 2 convolutions, of which 1 + 3 + 2
+# are followed by relu alone, and 4 residual sums.
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8-weights", "int16-weights"])
 def test_on_arm_sum_and_relu_are_one_operator(convert: Convert, bundle: Bundle, precision: str) -> None:
     found = audited(convert, bundle, Options("arm", precision))
@@ -77,12 +77,12 @@ def convolution(kernel: str, **more: object) -> LiteOp:
         (
             replace(convolution("4/1"), inputs={"Input": ("x",), "Filter": ("w",), "SecondInput": ("z",)}),
             Options("arm"),
-            "is to add a residual",
+            "should add a residual",
         ),
     ],
 )
 def test_a_network_that_is_not_what_was_asked_is_a_problem(op: LiteOp, options: Options, says: str) -> None:
-    program = Program((LiteOp("feed", {}, {"Out": ("x",)}), op), {"w": (1, 1, 1, 1)})
+    program = Program((LiteOp("feed", {}, {"Out": ("x",)}, {KERNEL: "feed/def/1/4/2"}), op), {"w": (1, 1, 1, 1)})
     kernels = Counter((each.type, *each.kernel) for each in program.ops)
     (problem,) = audit(program, (), options, kernels).problems
     assert says in problem

@@ -33,6 +33,8 @@ def test_what_cannot_be_an_answer_never_passes() -> None:
         wrong = GOLDEN.copy()
         wrong[1, 1] = poison
         assert "NaN or infinity" in status(wrong, 9)
+    for reference in (np.zeros_like(GOLDEN), np.full_like(GOLDEN, np.nan)):
+        assert "golden" in compare("it", "fp32", 2, GOLDEN, reference, 9).status
     assert "shape" in status(GOLDEN[:1], 9)
     assert "at most 0.0001" in status(GOLDEN * np.float32(1.001))
 

@@ -16,7 +16,7 @@ from deploy.slim.groups import ChannelGraph
 from deploy.slim.kept import Kept
 from deploy.slim.masking import masked
 from ppresnet.checkpoint.state import final_weights, model_of
-from ppresnet.spec import ModelSpec
+from ppresnet.spec import BlockSpec, ModelSpec, ResNetSpec, StemSpec
 
 LIMIT = 1e-9  # in float64, in which only the algebra is left
 
@@ -52,28 +52,39 @@ def mask_outputs(model: nn.Layer, graph: ChannelGraph, keep: Mapping[str, Sequen
             layer.register_forward_post_hook(lambda _layer, _in, out, factor=factor: out * factor)
 
 
-def check(spec: ModelSpec, rng: np.random.Generator, training: bool = False) -> int:
-    """Return how many tensors the plan made smaller."""
-    graph = channel_graph(spec)
-    assert graph.untouched == ()
+def apart(
+    spec: ModelSpec,
+    graph: ChannelGraph,
+    keep: Mapping[str, Sequence[int]],
+    rng: np.random.Generator,
+    cut_by: ChannelGraph | None = None,
+    training: bool = False,
+) -> tuple[float, int]:
+    """Return the largest difference between cutting and masking, and how many tensors the cut made smaller."""
     checkpoint, images = random_checkpoint(spec, rng), random_images(spec, rng)
-    keep = random_keep(graph, rng)
-    smaller = cut_tensors(checkpoint, spec, Kept(graph, keep), frozenset())
+    smaller = cut_tensors(checkpoint, spec, Kept(cut_by or graph, keep), frozenset())
     gone = {name: [unit for unit in range(graph.groups[name].units) if unit not in keep[name]] for name in keep}
     by_weights = replace(checkpoint, weights=masked(final_weights(checkpoint), graph, gone), ema={})
-    by_hooks = model_of(checkpoint)
-    mask_outputs(by_hooks, graph, keep)
-    models = [model_of(smaller), by_hooks, model_of(by_weights)]
+    models = [model_of(smaller), model_of(checkpoint), model_of(by_weights)]
+    mask_outputs(models[1], graph, keep)
     for model in models:
         model.to(dtype="float64")
         if training:
             model.train()
     (logits, gradient), *others = [answer(model, images) for model in models]
     assert np.abs(logits).max() > 0
-    for other_logits, other_gradient in others:
-        assert difference(logits, other_logits) <= LIMIT
-        assert difference(gradient, other_gradient) <= LIMIT
-    return sum(smaller.weights[name].size < array.size for name, array in checkpoint.weights.items())
+    differences = [difference(logits, other) for other, _ in others] + [difference(gradient, g) for _, g in others]
+    fewer = sum(smaller.weights[name].size < array.size for name, array in checkpoint.weights.items())
+    return max(differences), fewer
+
+
+def check(spec: ModelSpec, rng: np.random.Generator, training: bool = False) -> int:
+    """Return how many tensors a random plan made smaller."""
+    graph = channel_graph(spec)
+    assert graph.untouched == ()
+    difference, fewer = apart(spec, graph, random_keep(graph, rng), rng, training=training)
+    assert difference <= LIMIT
+    return fewer
 
 
 @pytest.mark.parametrize("family", RANDOM)
@@ -92,3 +103,44 @@ def test_cut_equals_mask_for_many(family: str, block: int) -> None:
         rng = np.random.default_rng([1000 + seed, *family.encode()])
         cut += check(RANDOM[family](rng), rng)
     assert cut > 0
+
+
+@pytest.mark.parametrize("family", ["resnet", "preact"])
+def test_cut_equals_mask_in_training_too(family: str) -> None:
+    rng = np.random.default_rng([9, *family.encode()])
+    check(RANDOM[family](rng), rng, training=True)
+
+
+def with_swapped(graph: ChannelGraph, name: str, number: int) -> ChannelGraph:
+    """Return a graph in which one member takes the last unit of a group for the first."""
+    group = graph.groups[name]
+    units = group.members[number].units
+    swapped = np.select([units == 0, units == group.units - 1], [group.units - 1, 0], units)
+    members = list(group.members)
+    members[number] = replace(members[number], units=swapped)
+    return replace(graph, groups={**graph.groups, name: replace(group, members=tuple(members))})
+
+
+def test_a_member_that_is_cut_at_other_indices_is_noticed() -> None:
+    spec = ResNetSpec(
+        name="small",
+        num_classes=5,
+        input_size=8,
+        stem=StemSpec(kind="cifar", width=6),
+        stages=(
+            (
+                BlockSpec(kind="basic", widths=(5, 6), skip="identity", se=3),
+                BlockSpec(kind="basic", widths=(5, 12), skip="zero_pad", stride=2),
+            ),
+        ),
+    )
+    graph = channel_graph(spec)
+    tried = 0
+    for group in graph:
+        keep = {group.name: tuple(range(1, group.units))}
+        assert apart(spec, graph, keep, np.random.default_rng(0))[0] <= LIMIT
+        for number in range(len(group.members)):
+            wrong = with_swapped(graph, group.name, number)
+            assert apart(spec, graph, keep, np.random.default_rng(0), cut_by=wrong)[0] > 1e-4, group.members[number]
+            tried += 1
+    assert tried > 30
