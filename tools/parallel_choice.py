@@ -23,7 +23,7 @@ CLEARLY_FASTER = 1.1  # several processes take more memory, and measurements are
 ROUNDS = 2
 ON_CPU = ("-o", "hardware.device=cpu")
 PROGRAM = Path(__file__).with_name("parallel_pace.py")
-_DECIDING = ("model", "train.batch_size", "data.input_size", "amp", "recompute", "hardware.threads", "hardware.onednn")
+_DECIDING = ("model", "train.batch_size", "data.input_size", "amp", "recompute", "hardware")
 
 
 def chosen_count(config: RunConfig, report: Callable[[str], None]) -> int:
@@ -40,8 +40,9 @@ def chosen_count(config: RunConfig, report: Callable[[str], None]) -> int:
         return 1
     rates, source = _known(config, most)
     if rates is None:
+        busy = os.getloadavg()[0] > cores / 2
         rates = _measured(config, most)
-        source = _kept(config, most, rates)
+        source = "the cores were busy, so the next run measures again" if busy else _kept(config, most, rates)
     count = choose(rates)
     found = ", ".join(f"{number} process{'es' if number > 1 else ''} {rate:.1f}" for number, rate in rates.items())
     report(f"{count} process{'es' if count > 1 else ''}: images/s of this network and batch: {found}; {source}")

@@ -23,6 +23,7 @@ PRECISIONS = {1: "fp32", 2: "int8", 4: "any", 5: "fp16"}
 CONVOLUTIONS = ("conv2d", "depthwise_conv2d", "sparse_conv2d", "conv2d_transpose")
 # Sparse convolutions take the non-zero weights in place of the filter.
 _FILTERS = ("Filter", "NonZeroWeights")
+_SPARSE = "_nonzeros_output"
 _FUSED_ADD = "fusion_elementwise_add_activation"
 _KERNEL_BYTES = re.compile(rb"([a-z0-9_]+)/[A-Za-z0-9_]+/(\d+)/(\d+)/(\d+)")
 
@@ -93,7 +94,7 @@ class Program:
                     act=op.act,
                 )
             )
-        return Graph(tuple(ops), {name: name for name in self.shapes})
+        return Graph(tuple(ops), {name: name.removesuffix(_SPARSE) for name in self.shapes})
 
 
 def read_program(data: bytes, name: str) -> Program:

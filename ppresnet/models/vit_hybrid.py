@@ -17,7 +17,7 @@ class HybridStem(StdConvNorm):
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
         """Return float32 [batch, width, ceil(height / 4), ceil(width / 4)]."""
-        x_NCHW = super().forward(x_NCHW)
+        x_NCHW = self.act(self.norm(self.conv(x_NCHW)))  # Paddle 2.6 cannot translate super()
         return F.max_pool2d(x_NCHW, 3, stride=2, padding=same_padding(x_NCHW, 3, 2))
 
 

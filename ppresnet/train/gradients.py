@@ -37,7 +37,7 @@ class Gradients:
     @paddle.no_grad()  # type: ignore[untyped-decorator]
     def open(self) -> None:
         """Note the running statistics; call it before the forward passes of a step."""
-        if self._ranks.size > 1 and self._statistics:
+        if self._statistics:
             self._before = _flat(self._statistics)
 
     @paddle.no_grad()  # type: ignore[untyped-decorator]
@@ -65,7 +65,16 @@ class Gradients:
     def _move(self, moves: Tensor) -> None:
         for statistic, moved in zip(self._statistics, _cut(self._before + moves, self._statistics), strict=True):
             paddle.assign(moved, output=statistic)
-        self._before = None
+
+    def finite_statistics(self) -> bool:
+        """Return whether the running statistics are finite; Paddle's ReLU turns a NaN before it into 0, unseen."""
+        return not self._statistics or bool(paddle.isfinite(_flat(self._statistics)).all())
+
+    @paddle.no_grad()  # type: ignore[untyped-decorator]
+    def revert(self) -> None:
+        """Put the running statistics back to what they were at `open`, since a bad step moved them too."""
+        if self._before is not None:
+            self._move(paddle.zeros_like(self._before))
 
 
 def buckets(sizes: Sequence[int], limit: int = BUCKET) -> Iterator[list[int]]:

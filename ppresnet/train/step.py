@@ -87,7 +87,7 @@ class Step:
                 seed = derive(self.config.seed, "mix", number, index, self.ranks.rank)
                 for one in self.memory.run(partial(self._batch, batch, seed, epoch, images), self.model):
                     seen.add(*one)
-        self.gradients.close(own / images)
+        self.gradients.close(1 / self.ranks.size)
         seen = self._everywhere(seen)
         verdict = self._verdict(seen.loss_sum / images)
         if verdict == "go":
@@ -95,6 +95,8 @@ class Step:
             self.optimizer.step()
             if self.ema is not None:
                 self.ema.update()
+        else:
+            self.gradients.revert()
         self.optimizer.clear_grad()
         return verdict, seen
 
@@ -139,7 +141,7 @@ class Step:
     def _verdict(self, loss: float) -> Verdict:
         if self.scale is not None:
             self.scale.unscale(self.model)
-        finite = bad_gradient(self.model) is None
+        finite = bad_gradient(self.model) is None and self.gradients.finite_statistics()
         if self.scale is not None:
             self.scale.update(overflowed=not finite)
             if not finite and np.isfinite(loss) and self.scale.scale > 1.0:

@@ -13,7 +13,7 @@ from ppresnet.layers import drop_path
 from ppresnet.layers.ode import Evaluations, ODEBlock, evaluations
 from ppresnet.layers.ode_function import ODEFunction, TimeConv
 
-FINE = {"euler": {"steps": 2000}, "rk4": {"steps": 16}, "dopri5": {"rtol": 1e-8, "atol": 1e-8}}
+FINE = {"rk4": {"steps": 16}, "dopri5": {"rtol": 1e-8, "atol": 1e-8}}
 
 
 def _gradients(solver: str, backward: str, **numbers: float) -> tuple[list[np.ndarray], ODEBlock]:

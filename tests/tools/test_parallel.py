@@ -198,6 +198,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[int]:
 
     monkeypatch.setattr(parallel_choice, "pace", pace)
     monkeypatch.setattr(parallel_choice.hardware, "usable_cores", lambda: 2)
+    monkeypatch.setattr(parallel_choice.os, "getloadavg", lambda: (0.5, 0.0, 0.0))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("MKL_DEBUG_CPU_TYPE", "5")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
@@ -215,6 +216,15 @@ def test_auto_measures_once_and_says_what(asked: list[int]) -> None:
     other = from_dict({"train": {"batch_size": 32}})
     parallel_choice.chosen_count(other, lines.append)
     assert len(asked) == 8
+
+
+def test_what_was_measured_on_busy_cores_is_not_kept(asked: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel_choice.os, "getloadavg", lambda: (3.0, 0.0, 0.0))
+    lines: list[str] = []
+    for times in (1, 2):
+        assert parallel_choice.chosen_count(RunConfig(), lines.append) == 2
+        assert len(asked) == 4 * times
+    assert lines[0].endswith("the cores were busy, so the next run measures again")
 
 
 def test_processes_that_fail_are_not_chosen(asked: list[int]) -> None:

@@ -5,13 +5,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import bundles
+import numpy as np
+import paddle
 import pytest
 
 from deploy.lite.audit import LiteAudit, audit
 from deploy.lite.conversion import Source
 from deploy.lite.options import Options
 from deploy.lite.program import KERNEL, LiteOp, Program, kernels_in, read_program
-from ppresnet.bundle import Bundle, Site
+from ppresnet.bundle import PARAMS, PDMODEL, Bundle, Site, read_bundle
 
 Convert = Callable[[str, str], tuple[Path, Path]]
 
@@ -58,6 +61,24 @@ def test_a_network_before_its_conversion_has_everything_left_over(source: Source
     assert (found.fused, found.batch_norms, found.lone_adds) == (0, 12, 4)
     assert found.lone_acts == {"relu": 10}
     assert any("batch_norm" in problem for problem in found.problems)
+
+
+@pytest.mark.slow
+def test_filters_full_of_zeros_become_sparse(python: Path, tmp_path: Path) -> None:
+    net, rng = bundles.small_net(), np.random.default_rng(0)
+    for layer in net.sublayers():
+        if isinstance(layer, paddle.nn.Conv2D) and layer.weight.shape[2] == 1:
+            kept = rng.random(layer.weight.shape) < 0.15
+            layer.weight.set_value(np.where(kept, layer.weight.numpy(), np.float32(0)))
+    bundle = read_bundle(bundles.make_bundle(net, tmp_path / "bundle"))
+    source = Source(python, bundle.file(PDMODEL), bundle.file(PARAMS))
+    for share, sparse in ((0.6, 2), (0.99, 0)):
+        options = Options("arm", sparse=share)
+        nb = source.nb(options, tmp_path / "model")
+        program = read_program((source.protobuf(options, tmp_path / "program") / "model").read_bytes(), "it")
+        found = audit(program, bundle.deploy.sites, options, kernels_in(nb.read_bytes()))
+        assert (found.ops.get("sparse_conv2d", 0), found.convs, found.fused) == (sparse, 12, 8)
+        assert found.problems == () if sparse else "none became sparse" in found.problems[0]
 
 
 def convolution(kernel: str, **more: object) -> LiteOp:

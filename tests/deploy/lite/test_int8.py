@@ -1,6 +1,5 @@
 """Full int8: a program that PaddleSlim's quant_post_static quantised, converted for ARM."""
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -8,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from absent import absent
 
 from deploy.lite import convert
 from deploy.lite.conversion import Source, is_quantised

@@ -141,6 +141,8 @@ def test_a_member_that_is_cut_at_other_indices_is_noticed() -> None:
         assert apart(spec, graph, keep, np.random.default_rng(0))[0] <= LIMIT
         for number in range(len(group.members)):
             wrong = with_swapped(graph, group.name, number)
-            assert apart(spec, graph, keep, np.random.default_rng(0), cut_by=wrong)[0] > 1e-4, group.members[number]
+            # One draw of weights may have a layer whose activation is zero for all images, and so nothing to notice.
+            draws = (apart(spec, graph, keep, np.random.default_rng(seed), cut_by=wrong)[0] for seed in range(5))
+            assert any(difference > 1e-4 for difference in draws), group.members[number]
             tried += 1
     assert tried > 30
