@@ -7,7 +7,8 @@ from pathlib import Path
 
 from deploy.lite.options import WEIGHT_TYPES, Options
 from deploy.lite.process import TIMEOUT, WorkerError, ask
-from deploy.lite.program import Program, read_program
+from deploy.lite.program import Program
+from deploy.lite.reader import read_program
 from ppresnet.errors import RequestError
 
 TAILORING = ("ops_list", "kernels_list", "ops_source_list", "kernels_source_list")

@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import shutil
 import sys
 import tempfile
-from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
 
-from deploy.lite.audit import LiteAudit, audit
-from deploy.lite.conversion import TAILORING, Source, is_quantised, version_of
+from deploy.lite.audit import audit
+from deploy.lite.conversion import TAILORING, Source, is_quantised
 from deploy.lite.handover import describe, fill
 from deploy.lite.interpreter import prepare
 from deploy.lite.options import PRECISIONS, TARGETS, Options, check
 from deploy.lite.process import TIMEOUT
-from deploy.lite.program import kernels_in, read_program
-from deploy.lite.prove import NOT_EXECUTED, ProofRow, failures, prove
-from deploy.lite.report import MODEL, Fusion, LiteReport
+from deploy.lite.program import kernels_in
+from deploy.lite.prove import ProofRow, failures, prove
+from deploy.lite.reader import read_program
+from deploy.lite.report import MODEL, LiteReport, report_of
 from deploy.lite.show import audit_table, proof_table
 from deploy.lite.sizes import size_rows, size_table
-from ppresnet import __version__, cli, files
-from ppresnet.bundle import MANIFEST, PARAMS, PDMODEL, Bundle, read_bundle
+from ppresnet import cli, files
+from ppresnet.bundle import PARAMS, PDMODEL, Bundle, read_bundle
 from ppresnet.errors import CheckFailedError
 
 
@@ -78,7 +77,7 @@ def _convert(
         # Lite hides them; its build script looks for the hidden names.
         shutil.copyfile(work / "model" / f".tailored_{name}", staging / "tailoring" / f".tailored_{name}")
     fill(staging, bundle)
-    report = _report(bundle, source, options, nb.read_bytes(), audited, rows)
+    report = report_of(bundle, source.program, options, nb.read_bytes(), audited, rows)
     report = report.model_copy(update={"sizes": table})
     describe(staging, report)
     return report, [*audited.problems, *failures(rows)]
@@ -93,35 +92,6 @@ def _prove(
 
         rows += simulate(source.program, source.params, bundle.golden())
     return rows
-
-
-def _report(
-    bundle: Bundle, source: Source, options: Options, nb: bytes, audited: LiteAudit, rows: list[ProofRow]
-) -> LiteReport:
-    digests = {"manifest_sha256": bundle.path / MANIFEST, "program_sha256": source.program}
-    fusion = {name: value for name, value in asdict(audited).items() if name not in ("ops", "problems", "unfused")}
-    return LiteReport(
-        name=bundle.deploy.name,
-        target=options.target,
-        precision=options.precision,
-        sparse=options.sparse,
-        lite_version=version_of(nb),
-        executed="run on the converting host with Lite's own kernels" if options.target == "x86" else NOT_EXECUTED,
-        preprocess=bundle.deploy.preprocess,
-        input_shape=bundle.deploy.inputs[0].shape,
-        output_shape=bundle.deploy.outputs[0].shape,
-        size_bytes=len(nb),
-        ops=audited.ops,
-        fusion=Fusion(**fusion, unfused=audited.unfused),
-        parity=tuple(rows),
-        sizes=(),
-        files={},
-        producers={**bundle.deploy.producers, "ppresnet": __version__, "paddlelite": version_of(nb)},
-        source={
-            "name": bundle.deploy.name,
-            **{key: hashlib.sha256(path.read_bytes()).hexdigest() for key, path in digests.items()},
-        },
-    )
 
 
 def _result(report: LiteReport, problems: list[str], output: Path) -> dict[str, object]:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from deploy.lite.prove import ProofRow
-from ppresnet.bundle import FileEntry, UnfusedSite
+from deploy.lite.audit import LiteAudit
+from deploy.lite.conversion import version_of
+from deploy.lite.options import Options
+from deploy.lite.prove import NOT_EXECUTED, ProofRow
+from ppresnet import __version__
+from ppresnet.bundle import MANIFEST, Bundle, FileEntry, UnfusedSite
 from ppresnet.pixels import Preprocess
 
 LITE_JSON, MODEL, README = "lite.json", "model.nb", "README.md"
@@ -75,3 +82,33 @@ class LiteReport(_Frozen):
     def dump(self) -> str:
         """Return the text of `lite.json`."""
         return self.model_dump_json(indent=1) + "\n"
+
+
+def report_of(
+    bundle: Bundle, program: Path, options: Options, nb: bytes, audited: LiteAudit, rows: Sequence[ProofRow]
+) -> LiteReport:
+    """Return the report of a conversion; sizes and files come later."""
+    digests = {"manifest_sha256": bundle.path / MANIFEST, "program_sha256": program}
+    fusion = {name: value for name, value in asdict(audited).items() if name not in ("ops", "problems", "unfused")}
+    return LiteReport(
+        name=bundle.deploy.name,
+        target=options.target,
+        precision=options.precision,
+        sparse=options.sparse,
+        lite_version=version_of(nb),
+        executed="run on the converting host with Lite's own kernels" if options.target == "x86" else NOT_EXECUTED,
+        preprocess=bundle.deploy.preprocess,
+        input_shape=bundle.deploy.inputs[0].shape,
+        output_shape=bundle.deploy.outputs[0].shape,
+        size_bytes=len(nb),
+        ops=audited.ops,
+        fusion=Fusion(**fusion, unfused=audited.unfused),
+        parity=tuple(rows),
+        sizes=(),
+        files={},
+        producers={**bundle.deploy.producers, "ppresnet": __version__, "paddlelite": version_of(nb)},
+        source={
+            "name": bundle.deploy.name,
+            **{key: hashlib.sha256(path.read_bytes()).hexdigest() for key, path in digests.items()},
+        },
+    )

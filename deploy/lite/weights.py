@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from deploy.lite.program import Program, read_program
+from deploy.lite.program import Program
+from deploy.lite.reader import read_program
 from deploy.lite.wire import VARINT, Field, fields, message_of, numbers, signed
 from ppresnet.errors import CheckFailedError
 

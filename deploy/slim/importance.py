@@ -9,6 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from deploy.slim.deviation import rectified_deviation
 from deploy.slim.groups import ChannelGraph, Group, Member
 from ppresnet.errors import RequestError
 
@@ -45,7 +46,7 @@ def scores(
     """Return a score for each unit of each group that can be cut; the lowest go first.
 
     `mean` and `max` take each member's scores relative to their mean. `first` takes the first member alone, as
-    PaddleSlim does. `flow` multiplies what gives a channel with what takes it, so a channel that nothing gives or
+    PaddleSlim does. `flow` multiplies how much a channel varies with what takes it, so a channel that nothing gives or
     nothing takes scores zero whatever else it has. All but `first` see kernels as they act behind their BatchNorm.
 
     Args:
@@ -111,20 +112,41 @@ def _group_scores(group: Group, weights: Weights, seen: Weights, method: str, ag
         return _aggregated(found, "mean" if aggregate == "flow" else aggregate)
     norm = NORMS[method]
     if aggregate == "flow":
-        sides = [_norms(group, seen, norm, roles) for roles in (("rows", "shift"), ("columns",), ("scale",))]
-        return np.prod([_aggregated(side, "mean") for side in sides if side], axis=0)  # type: ignore[no-any-return]
+        taken = [_norms(group, seen, norm, roles) for roles in (("columns",), ("scale",))]
+        sides = [_given(group, weights, norm), *(_aggregated(side, "mean") for side in taken if side)]
+        return np.prod(sides, axis=0)  # type: ignore[no-any-return]
     return _aggregated(_norms(group, seen, norm, ("rows", "scale", "columns")), aggregate)
+
+
+def _given(group: Group, weights: Weights, norm: Callable[[NDArray[np.float64]], Scores]) -> Scores:
+    """Return how much the units vary from image to image, all that give them taken together.
+
+    Behind a normalisation the deviation of a channel is gamma, whatever the kernel; and behind the ReLU that follows
+    inside a branch, that of max(0, z) for z normal with mean beta and deviation gamma.
+    """
+    found = []
+    for member in group.members:
+        if member.role == "rows" and f"{member.norm}.weight" in weights:
+            gamma, beta = (weights[f"{member.norm}.{part}"].astype(np.float64) for part in ("weight", "bias"))
+            each = np.abs(gamma) if group.trunk else rectified_deviation(np.abs(gamma), beta)
+            found.append(l2(by_unit(member, each)))
+        elif member.role in ("rows", "shift") and member.norm is None and not _within(group, member):
+            found.append(relative(norm(by_unit(member, weights[member.tensor]))))
+    return np.asarray(np.sqrt(np.sum(np.square(found), axis=0)))
+
+
+def _within(group: Group, member: Member) -> bool:
+    return member.tensor.rpartition(".")[0] in {other.norm for other in group.members}
 
 
 def _norms(
     group: Group, seen: Weights, norm: Callable[[NDArray[np.float64]], Scores], roles: Sequence[str]
 ) -> list[Scores]:
     """Return the scores of each member of these roles; a normalisation that is in a kernel does not count twice."""
-    within = {member.norm for member in group.members}
     return [
         norm(by_unit(member, seen[member.tensor]))
         for member in group.members
-        if member.role in roles and not (member.role != "rows" and member.tensor.rpartition(".")[0] in within)
+        if member.role in roles and (member.role == "rows" or not _within(group, member))
     ]
 
 

@@ -66,10 +66,6 @@ class Gradients:
         for statistic, moved in zip(self._statistics, _cut(self._before + moves, self._statistics), strict=True):
             paddle.assign(moved, output=statistic)
 
-    def finite_statistics(self) -> bool:
-        """Return whether the running statistics are finite; Paddle's ReLU turns a NaN before it into 0, unseen."""
-        return not self._statistics or bool(paddle.isfinite(_flat(self._statistics)).all())
-
     @paddle.no_grad()  # type: ignore[untyped-decorator]
     def revert(self) -> None:
         """Put the running statistics back to what they were at `open`, since a bad step moved them too."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -13,13 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ppresnet.errors import ProcessError
-from ppresnet.train.outcome import FOLDER_VARIABLE, Outcome, died, ends_with_parent, outcomes, pids
+from ppresnet.train.blame import judge
+from ppresnet.train.outcome import FOLDER_VARIABLE, died, ends_with_parent, pids
 from ppresnet.train.preempt import Preemption
 
 POLL_S = 0.1
 GRACE_S = 30.0  # for processes whose launcher is gone
-_CRASHED = re.compile(r"Container rank (\d+) status failed .* code (-?\d+) log")
 
 
 def launch(program: Path, arguments: Sequence[str], processes: int) -> None:
@@ -51,7 +49,7 @@ def launch(program: Path, arguments: Sequence[str], processes: int) -> None:
             _Watch(folder, launcher, signals).run()
         finally:
             _end(launcher, folder)
-        _judge(folder, launcher.returncode, processes, signals.signal_name)
+        judge(folder, launcher.returncode, processes, signals.signal_name)
 
 
 @dataclass
@@ -106,44 +104,6 @@ def _environment(given: Mapping[str, str], folder: Path, processes: int) -> dict
     # The launcher wants a device for each process wherever it sees any.
     hidden = {"CUDA_VISIBLE_DEVICES": ",".join(["-1"] * processes)}
     return kept | hidden | {"PADDLE_DISTRI_BACKEND": "gloo", FOLDER_VARIABLE: str(folder), "GLOG_minloglevel": "2"}
-
-
-def _judge(folder: Path, returncode: int, processes: int, signal_name: str | None) -> None:
-    found = outcomes(folder)
-    failed = [one for one in found if one.code]
-    if failed:
-        first = min(failed, key=lambda one: one.nanoseconds)
-        crashed = _crashed(folder) if first.unexpected else None
-        raise ProcessError(crashed or first.message, first.code)
-    if len(found) == processes:
-        return
-    if signal_name is not None:
-        raise ProcessError(f"stopped by {signal_name} before training began; nothing was lost")
-    tail = (folder / "launcher.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()[-3:]
-    ended = f"Paddle's launcher ended with exit code {returncode}: {' / '.join(tail)}"
-    raise ProcessError(_crashed(folder) or _last_words(folder, found, processes) or ended)
-
-
-def _crashed(folder: Path) -> str | None:
-    """Return a message where the launcher saw a process killed by a signal first."""
-    text = (folder / "launcher.log").read_text(encoding="utf-8", errors="replace")
-    seen = _CRASHED.search(text)
-    if seen is None or int(seen[2]) >= 0:
-        return None
-    name = signal.Signals(-int(seen[2])).name
-    return (
-        f"process {seen[1]} was killed by {name}; if memory ran out, lower train.batch_size or the number of processes"
-    )
-
-
-def _last_words(folder: Path, found: Sequence[Outcome], processes: int) -> str | None:
-    silent = [rank for rank in range(processes) if rank not in {one.rank for one in found}]
-    for rank in silent:
-        log = folder / f"workerlog.{rank}"
-        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() if log.exists() else []
-        if lines:
-            return f"process {rank} ended without a result; its last line: {lines[-1]}"
-    return None
 
 
 def _end(launcher: subprocess.Popen[bytes], folder: Path) -> None:

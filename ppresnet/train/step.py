@@ -87,7 +87,7 @@ class Step:
                 seed = derive(self.config.seed, "mix", number, index, self.ranks.rank)
                 for one in self.memory.run(partial(self._batch, batch, seed, epoch, images), self.model):
                     seen.add(*one)
-        self.gradients.close(1 / self.ranks.size)
+        self.gradients.close(own / images)
         seen = self._everywhere(seen)
         verdict = self._verdict(seen.loss_sum / images)
         if verdict == "go":
@@ -141,7 +141,7 @@ class Step:
     def _verdict(self, loss: float) -> Verdict:
         if self.scale is not None:
             self.scale.unscale(self.model)
-        finite = bad_gradient(self.model) is None and self.gradients.finite_statistics()
+        finite = bad_gradient(self.model) is None
         if self.scale is not None:
             self.scale.update(overflowed=not finite)
             if not finite and np.isfinite(loss) and self.scale.scale > 1.0:

@@ -34,8 +34,8 @@ class Recorder:
             parameter.clear_gradient(False)
 
 
-def recipe(norm: str) -> RunConfig:
-    return from_dict({"model": {"name": "cifar_resnet20", "norm": norm}, "finetune": {"frozen_stages": 1}})
+def recipe(norm: str, frozen: int = 1) -> RunConfig:
+    return from_dict({"model": {"name": "cifar_resnet20", "norm": norm}, "finetune": {"frozen_stages": frozen}})
 
 
 def step_of(config: RunConfig, ranks: Ranks) -> tuple[Step, Recorder]:

@@ -13,7 +13,7 @@ STUB = '#!/bin/bash\necho "$0 $* CI=$CI shared=$PPRESNET_SHARED"\ncase "$0 $*" i
 
 def run(folder: Path, fails: str) -> tuple[int, str]:
     root = folder / "tree"
-    for name in ("tools/setup.sh", "tools/test.sh", ".venv/bin/ruff", ".venv/bin/mypy"):
+    for name in ("tools/setup.sh", "tools/setup_cross.sh", "tools/test.sh", ".venv/bin/ruff", ".venv/bin/mypy"):
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(STUB)
@@ -38,6 +38,12 @@ def test_all_phases_pass(tmp_path: Path) -> None:
 
 def test_without_the_shared_folder_nothing_is_named(tmp_path: Path) -> None:
     assert "shared=\n" in run(tmp_path, "nothing")[1]
+
+
+def test_without_cross_compilers_the_run_goes_on_and_says_so(tmp_path: Path) -> None:
+    code, said = run(tmp_path, "setup_cross.sh")
+    assert code == 0
+    assert any(line.startswith("cross ") and "NOT INSTALLED" in line for line in said.splitlines()[-8:])
 
 
 @pytest.mark.parametrize("fails", ["setup.sh", "ruff check", "ruff format", "mypy", "test.sh", "syntax"])

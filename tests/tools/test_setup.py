@@ -207,7 +207,11 @@ def test_the_tests_run_in_the_environment_asked_for(tree: Tree, arguments: list[
         ([], {"PPRESNET_INSTALLER": "conda"}, "PPRESNET_INSTALLER is uv or pip; found 'conda'"),
         ([], {"PPRESNET_PYTHON": "no-such-python"}, "expected CPython 3.10, 3.11 or 3.12; found: none"),
         (["--lite"], {"PPRESNET_LITE_PYTHON": sys.executable}, "expected CPython 3.7, the newest that paddlelite 2.12"),
-        (["--lite-only"], {"PPRESNET_LITE_PYTHON": sys.executable}, "expected CPython 3.7, the newest that paddlelite 2.12"),
+        (
+            ["--lite-only"],
+            {"PPRESNET_LITE_PYTHON": sys.executable},
+            "expected CPython 3.7, the newest that paddlelite 2.12",
+        ),
     ],
 )
 def test_wrong_requests_end_with_2(

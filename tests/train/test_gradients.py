@@ -18,7 +18,7 @@ def _batch(images: np.ndarray) -> Batch:
 
 
 def test_a_bad_step_leaves_no_trace_in_the_running_statistics() -> None:
-    step, recorder = rank_worker.step_of(rank_worker.recipe("batch"), ALONE)
+    step, recorder = rank_worker.step_of(rank_worker.recipe("batch", frozen=0), ALONE)
     images = np.random.default_rng(0).standard_normal((6, 1, 8, 8)).astype(np.float32)
     before = _statistics(step.model)
     assert step.run([_batch(images)], 0, 0, 0.1)[0] == "go"

@@ -13,7 +13,8 @@ import pytest
 from deploy.lite.audit import LiteAudit, audit
 from deploy.lite.conversion import Source
 from deploy.lite.options import Options
-from deploy.lite.program import KERNEL, LiteOp, Program, kernels_in, read_program
+from deploy.lite.program import KERNEL, LiteOp, Program, kernels_in
+from deploy.lite.reader import read_program
 from ppresnet.bundle import PARAMS, PDMODEL, Bundle, Site, read_bundle
 
 Convert = Callable[[str, str], tuple[Path, Path]]

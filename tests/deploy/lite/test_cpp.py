@@ -21,6 +21,7 @@ from ppresnet.files import write_manifest
 from ppresnet.pixels import Preprocess, decode
 
 DECLARED = Path(__file__).parent / "declared"
+WITHOUT = "PPRESNET_WITHOUT_CROSS"  # .ci/run sets it where no cross compiler can be installed, and says so
 ARCHES = ("native", "armv8", "armv7hf")
 TOOLS = {
     "native": ("cmake", "c++"),
@@ -46,6 +47,8 @@ def run(*command: object) -> "subprocess.CompletedProcess[str]":
 
 def build(sample: Path, folder: Path, arch: str, *options: str) -> Path:
     if missing := [tool for tool in TOOLS[arch] if shutil.which(tool) is None]:
+        if arch != "native" and os.environ.get(WITHOUT):
+            pytest.skip(f"NOT TESTED on {arch}: {WITHOUT} is set, since no {', no '.join(missing)} could be installed")
         absent(f"NOT TESTED on {arch}: no {', no '.join(missing)}; `bash tools/setup_cross.sh` installs them")
     chosen = [] if arch == "native" else [f"-DARCH={arch}"]
     for command in (["cmake", "-S", sample, "-B", folder, *chosen, *options], ["cmake", "--build", folder, "-j2"]):
@@ -291,5 +294,5 @@ def test_the_program_refuses_what_it_cannot_trust(program: Path, board: Path, tm
 
 
 def test_the_ci_has_the_emulators() -> None:
-    if os.environ.get("CI"):
+    if os.environ.get("CI") and not os.environ.get(WITHOUT):
         assert [tool for tools in TOOLS.values() for tool in tools if shutil.which(tool) is None] == []

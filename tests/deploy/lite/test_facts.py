@@ -10,8 +10,9 @@ from deploy.lite.audit import audit
 from deploy.lite.conversion import Source
 from deploy.lite.options import Options
 from deploy.lite.process import WorkerError, ask
-from deploy.lite.program import kernels_in, read_program
+from deploy.lite.program import kernels_in
 from deploy.lite.prove import compare
+from deploy.lite.reader import read_program
 from ppresnet.bundle import Bundle
 
 Convert = Callable[[str, str], tuple[Path, Path]]

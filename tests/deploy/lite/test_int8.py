@@ -12,7 +12,7 @@ from deploy.lite import convert
 from deploy.lite.conversion import Source, is_quantised
 from deploy.lite.options import Options
 from deploy.lite.process import ask
-from deploy.lite.program import read_program
+from deploy.lite.reader import read_program
 from ppresnet import cli
 from ppresnet.bundle import Bundle
 

@@ -11,7 +11,8 @@ from paddle.base import core
 
 from deploy.lite.conversion import Source, is_quantised, version_of
 from deploy.lite.options import Options
-from deploy.lite.program import kernels_in, read_program
+from deploy.lite.program import kernels_in
+from deploy.lite.reader import read_program
 from deploy.lite.weights import read_weights, write_weights
 from deploy.lite.wire import BYTES, FIXED32, FIXED64, VARINT, Field, fields, message_of, numbers, signed
 from ppresnet.bundle import PDMODEL, Bundle

@@ -8,8 +8,9 @@ import zoo_bundles
 from deploy.lite.audit import audit
 from deploy.lite.conversion import Source
 from deploy.lite.options import Options
-from deploy.lite.program import kernels_in, read_program
+from deploy.lite.program import kernels_in
 from deploy.lite.prove import failures, prove_nb
+from deploy.lite.reader import read_program
 from ppresnet.bundle import PARAMS, PDMODEL, read_bundle
 from ppresnet.spec import MODELS
 

@@ -6,6 +6,7 @@ import paddle.nn.functional as F
 import pytest
 from random_specs import random_checkpoint
 
+from deploy.slim.deviation import rectified_deviation
 from deploy.slim.grouping import channel_graph
 from deploy.slim.importance import by_unit, fpgm, l1, l2, scores
 from deploy.slim.masking import masked
@@ -101,6 +102,13 @@ def test_scores_do_not_see_a_scale_that_batch_norm_takes_away(aggregate: str) ->
     state[f"{INNER[:-5]}.norm._mean"][2] *= 100
     state[f"{INNER[:-5]}.norm._variance"][2] *= 100**2
     assert scores(GRAPH, state, "l2", aggregate)[INNER] == pytest.approx(before, rel=1e-3)
+
+
+def test_the_deviation_behind_a_relu_is_that_of_drawn_numbers() -> None:
+    drawn = np.random.default_rng(0).standard_normal(400_000)
+    deviation, mean = np.array([1.0, 0.5, 2.0, 0.1]), np.array([0.0, 1.0, -1.5, -2.0])
+    expected = np.maximum(drawn[:, None] * deviation + mean, 0).std(axis=0)
+    assert rectified_deviation(deviation, mean) == pytest.approx(expected, rel=0.01, abs=1e-6)
 
 
 def test_bn_scale_is_gamma() -> None:
