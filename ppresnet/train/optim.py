@@ -14,7 +14,7 @@ from ppresnet.errors import CheckpointError
 
 
 def build_optimizer(config: OptimConfig, model: nn.Layer) -> Optimizer:
-    """Return the optimiser of a model; biases and normalisation parameters are not decayed.
+    """Return the optimiser of a model; only kernels are decayed.
 
     With `layer_decay` below 1, each stage learns so much slower than the one after it.
 
@@ -26,7 +26,8 @@ def build_optimizer(config: OptimConfig, model: nn.Layer) -> Optimizer:
     kinds: dict[tuple[float, float], list[paddle.Tensor]] = {}
     for name, parameter in model.named_parameters():
         if parameter.trainable:
-            decay = config.weight_decay if parameter.ndim > 1 else 0.0
+            kernel = parameter.ndim > 1 and name.endswith("weight")  # no bias, scale, token or position
+            decay = config.weight_decay if kernel else 0.0
             kinds.setdefault((factors[name], decay), []).append(parameter)
     groups: list[dict[str, Any]] = [
         {"params": members, "learning_rate": factor, "weight_decay": decay}

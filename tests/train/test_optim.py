@@ -119,3 +119,14 @@ def test_layer_decay_slows_each_part_before_the_last() -> None:
     after = {name: parameter.numpy() for name, parameter in model.named_parameters()}
     for name in ("stem.conv.weight", "stages.1.0.branch.0.conv.weight", "head.fc.weight"):
         np.testing.assert_allclose(after[name], before[name] - 0.5 * factors[name] * gradients[name], rtol=1e-5)
+
+
+def test_tokens_and_positions_are_not_decayed() -> None:
+    model = create("vit_tiny_patch16_224", input_size=32)
+    before = {name: parameter.numpy() for name, parameter in model.named_parameters()}
+    for parameter in model.parameters():
+        parameter.grad = paddle.zeros_like(parameter)
+    build_optimizer(OptimConfig(lr=1.0, momentum=0.0, nesterov=False, weight_decay=0.5), model).step()
+    moved = {name for name, parameter in model.named_parameters() if (parameter.numpy() != before[name]).any()}
+    assert moved and all(name.endswith("weight") and before[name].ndim > 1 for name in moved)
+    assert any(name.endswith("pos_embed") for name in before)
