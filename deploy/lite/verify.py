@@ -17,7 +17,7 @@ from deploy.lite.program import kernels_in
 from deploy.lite.prove import failures, prove_nb, run_nb
 from deploy.lite.report import LITE_JSON, MODEL, LiteReport
 from deploy.lite.show import proof_table
-from ppresnet import cli
+from ppresnet import cli, hardware
 from ppresnet.bundle import GOLDEN
 from ppresnet.errors import BundleError, CheckFailedError, RequestError
 from ppresnet.files import read_verified
@@ -81,6 +81,7 @@ def golden_of(folder: Path) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 
 def _agreement(python: Path, folder: Path, report: LiteReport, arguments: argparse.Namespace) -> float:
     """Return the percentage of images that get the same first class from Lite and from Paddle Inference."""
+    hardware.start("cpu", "auto", cli.say)
     from deploy.inference import Predictor
 
     paths = sorted(path for path in arguments.images.rglob("*") if path.is_file())[: arguments.most]
