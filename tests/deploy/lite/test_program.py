@@ -73,7 +73,7 @@ def test_a_program_is_read_as_paddle_reads_it(bundle: Bundle, convert: Convert) 
                     value = theirs.attr(name)
                     found = op.attributes[name]
                     assert list(found) == value if isinstance(value, list) else found == pytest.approx(value)
-        assert ours.shapes["conv2d_0.w_0"] == (8, 3, 3, 3)
+        assert ours.shapes[bundle.deploy.sites[0].parameter] == (8, 3, 3, 3)
 
 
 def test_values_whose_names_lite_uses_again_stay_apart(convert: Convert) -> None:
