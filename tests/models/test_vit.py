@@ -39,7 +39,7 @@ def small(name: str, size: int = 64, **overrides: object) -> ViTSpec:
 def _losses(net: nn.Layer) -> list[float]:
     """Return the loss before each of twenty steps of AdamW, with which transformers are trained, and after the last."""
     images, labels = batch(net, 64)
-    optimizer = paddle.optimizer.AdamW(2e-3, parameters=net.parameters())
+    optimizer = paddle.optimizer.AdamW(1e-3, parameters=net.parameters())
     course = []
     for _ in range(STEPS + 1):
         loss = nn.functional.cross_entropy(net(images), labels)
