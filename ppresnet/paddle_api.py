@@ -4,7 +4,7 @@ Seen in 2.6.2 and 3.3.1. pip gives GPU users 2.6.2, which has no `.json` program
 """
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -79,6 +79,11 @@ def matmul(x: paddle.Tensor, y: paddle.Tensor, transpose_y: bool = False) -> pad
     return _old_operator("matmul_v2", {"X": x, "Y": y}, {"trans_x": False, "trans_y": transpose_y})
 
 
+def optimizer_tensors(optimizer: paddle.optimizer.Optimizer) -> dict[str, Any]:
+    """Return all that `optimizer.state_dict()` should hold: 2.6 forgets what was restored until the next step."""
+    return {**optimizer._accumulators_holder, **optimizer.state_dict()}
+
+
 def _writes_old_program() -> bool:
     return not (paddle.in_dynamic_mode() or (has_json() and paddle.framework.in_pir_mode()))
 
@@ -114,6 +119,7 @@ def set_onednn(config: Any, enabled: bool, bfloat16: bool = False, shapes: int =
         (config.enable_onednn_bfloat16 if modern else config.enable_mkldnn_bfloat16)()
 
 
-def enable_onednn_int8(config: Any) -> None:
-    """Turn on the int8 kernels of oneDNN, in a config that has oneDNN on."""
-    (config.enable_onednn_int8 if hasattr(config, "enable_onednn_int8") else config.enable_mkldnn_int8)()
+def enable_onednn_int8(config: Any, operators: Collection[str]) -> None:
+    """Turn on the int8 kernels of oneDNN for some types of operators, in a config that has oneDNN on."""
+    modern = hasattr(config, "enable_onednn_int8")
+    (config.enable_onednn_int8 if modern else config.enable_mkldnn_int8)(set(operators))

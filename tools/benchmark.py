@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from benchmark_rows import Rival, accuracy, entries, fidelity, size_mb, time_all
-from benchmark_show import draw, show
+from benchmark_show import draw, int8_worth, show
 from evaluation import Evaluated, evaluation_images
 
 from ppresnet import cli, files, hardware
@@ -27,8 +28,11 @@ def main(arguments: argparse.Namespace) -> cli.Result:
     cli.say(f"{arguments.model}: intact; {machine.describe()}")
     wanted = arguments.data is not None
     evaluated = evaluation_images(bundle, arguments.data or None, arguments.images) if wanted else None
-    rows = measure(bundle, arguments.batch, machine.threads, arguments.rounds, evaluated)
+    bundles = [bundle] if arguments.against is None else [_other(bundle, arguments.against), bundle]
+    rows = measure(bundles, arguments.batch, machine.threads, arguments.rounds, evaluated)
     show(rows, bundle.deploy.name)
+    if verdict := int8_worth(rows):
+        print(verdict)
     if arguments.picture is not None:
         draw(rows, bundle.deploy.name, machine.cpu, arguments.picture)
     if arguments.record:
@@ -41,29 +45,31 @@ def main(arguments: argparse.Namespace) -> cli.Result:
         "threads": machine.threads,
         "rounds": arguments.rounds,
         "agreement_on": f"{len(evaluated.labels)} evaluation images" if evaluated else "the golden tensors",
+        "against": str(arguments.against) if arguments.against is not None else None,
+        "int8": verdict or None,
         "rows": rows,
     }
 
 
 def measure(
-    bundle: Bundle, batch: int, threads: int, rounds: int, evaluated: Evaluated | None = None
+    bundles: Sequence[Bundle], batch: int, threads: int, rounds: int, evaluated: Evaluated | None = None
 ) -> list[dict[str, Any]]:
     """Return a row per backend and precision; what fails is a row with the reason as its status.
 
     Args:
-        bundle: verified.
+        bundles: of the same network, verified; the first row of the first is the reference.
         batch: images in one call.
         threads: of every backend.
         rounds: turns of each backend; a turn is a burst of timed calls.
         evaluated: images with labels, for accuracy and top-1 agreement.
     """
-    inputs, _ = bundle.golden()
+    inputs, _ = bundles[0].golden()
     images = np.resize(inputs, (batch, *inputs.shape[1:]))
-    rivals = [Rival(bundle.path, entry) for entry in entries(bundle, threads, batch)]
+    rivals = [Rival(bundle, entry) for bundle in bundles for entry in entries(bundle, threads, batch)]
     try:
         for rival in rivals:
             cli.say(f"opening {rival.title}")
-            rival.attempt(lambda it: fidelity(it, bundle, batch))
+            rival.attempt(lambda it: fidelity(it, batch))
             if evaluated is not None:
                 rival.attempt(lambda it: accuracy(it, evaluated, rivals[0], batch))
         cli.say(f"timing {sum(rival.status == 'ok' for rival in rivals)} backends, {rounds} rounds")
@@ -71,7 +77,22 @@ def measure(
     finally:
         for rival in rivals:
             rival.end()
-    return [{**rival.row(batch), "size_mb": size_mb(bundle, rival.entry)} for rival in rivals]
+    return [{**rival.row(batch), "size_mb": size_mb(rival)} for rival in rivals]
+
+
+def _other(bundle: Bundle, path: Path) -> Bundle:
+    """Return another bundle of the same network, such as the float one of an int8 bundle.
+
+    Raises:
+        BundleError: it is not intact.
+        RequestError: it takes other images or names other classes.
+    """
+    other = read_bundle(path)
+    if (other.deploy.inputs, other.labels) != (bundle.deploy.inputs, bundle.labels):
+        raise RequestError(
+            f"--against: {path} has other inputs or labels than {bundle.path}; give one of the same network"
+        )
+    return other
 
 
 def record(bundle: Bundle, rows: list[dict[str, Any]]) -> None:
@@ -91,6 +112,9 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the parsed command line."""
     parser = cli.parser("Time a bundle under every runtime, and compare their answers with the golden ones.")
     parser.add_argument("--model", type=Path, required=True, metavar="BUNDLE", help="what tools/export.py wrote")
+    parser.add_argument(
+        "--against", type=Path, metavar="BUNDLE", help="time another bundle of the network too, such as the float one"
+    )
     parser.add_argument("--batch", type=int, default=1, metavar="N", help="images in one call")
     parser.add_argument("--threads", type=int, metavar="N", help="of every backend (default: what suits this machine)")
     parser.add_argument(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,12 +23,12 @@ class Rival:
     """An entry in its own process, and what was found out about it; the first failure becomes its status.
 
     Args:
-        directory: the bundle.
+        bundle: verified.
         entry: the backend, precision and format.
     """
 
-    def __init__(self, directory: Path, entry: Entry) -> None:
-        self.directory, self.entry, self.status = directory, entry, "ok"
+    def __init__(self, bundle: Bundle, entry: Entry) -> None:
+        self.bundle, self.entry, self.status = bundle, entry, "ok"
         self.found: dict[str, float | None] = {}
         self.times: list[float] = []
         self.predicted: NDArray[np.int64] | None = None
@@ -44,7 +43,7 @@ class Rival:
     def contender(self) -> Contender:
         """Its process, started and loaded the first time. Raises CheckFailedError when that fails."""
         if self._contender is None:
-            self._contender = Contender(self.directory)
+            self._contender = Contender(self.bundle.path)
             self._contender.open(self.entry)
         return self._contender
 
@@ -89,7 +88,12 @@ def backend_name(entry: Entry) -> str:
 
 
 def entries(bundle: Bundle, threads: int, batch: int) -> list[Entry]:
-    """Return what is timed, the reference first; OpenVINO itself only where it is installed."""
+    """Return what is timed, the reference first; OpenVINO itself only where it is installed.
+
+    A quantised bundle has int8 rows only: run in float it would keep its quantisers.
+    """
+    if bundle.precision == "int8":
+        return [Entry("paddle onednn", "int8", "pdmodel", threads), Entry("onnxruntime", "int8", "onnx", threads)]
     kinds = [("paddle native", "fp32"), ("paddle onednn", "fp32"), ("paddle onednn", "bf16")]
     found = [
         Entry(backend, precision, format, threads)
@@ -104,13 +108,13 @@ def entries(bundle: Bundle, threads: int, batch: int) -> list[Entry]:
     return found
 
 
-def fidelity(rival: Rival, bundle: Bundle, batch: int) -> None:
+def fidelity(rival: Rival, batch: int) -> None:
     """Note the relative difference from the golden outputs and the share of equal top-1 classes, in batches of `batch`.
 
     Raises:
         CheckFailedError: it failed, or its output cannot be right.
     """
-    inputs, expected = bundle.golden()
+    inputs, expected = rival.bundle.golden()
     logits = _in_batches(rival, inputs, batch)
     if not np.isfinite(logits).all() or not logits.any():
         raise PpresnetError("the output has NaN or infinity, or is all zero")
@@ -141,12 +145,12 @@ def time_all(rivals: Sequence[Rival], images_NCHW: NDArray[np.float32], rounds: 
             rival.attempt(turn)
 
 
-def size_mb(bundle: Bundle, entry: Entry) -> float | None:
+def size_mb(rival: Rival) -> float | None:
     """Return the size of the files that an entry reads, in MB of 10^6 bytes; None where the bundle lacks them."""
-    names = _FILES[entry.format]
-    if any(name not in bundle.deploy.files for name in names):
+    names, found = _FILES[rival.entry.format], rival.bundle.deploy.files
+    if any(name not in found for name in names):
         return None
-    return sum(bundle.deploy.files[name].size for name in names) / 1e6
+    return sum(found[name].size for name in names) / 1e6
 
 
 def _in_batches(rival: Rival, images: NDArray[np.float32], batch: int) -> NDArray[np.float32]:

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from ppresnet.files import atomic_write
 
-COLOURS = {"fp32": "#4477aa", "bf16": "#ee6677"}
+COLOURS = {"fp32": "#4477aa", "bf16": "#ee6677", "int8": "#228833"}
 COLUMNS = {
     "size_mb": ("MB", "{:.1f}"),
     "p50_ms": ("p50 ms", "{:.2f}"),
@@ -74,3 +74,17 @@ def draw(rows: Sequence[dict[str, Any]], name: str, cpu: str, path: Path) -> Non
     figure.savefig(buffer, format="png", dpi=120)
     plt.close(figure)
     atomic_write(path, buffer.getvalue())
+
+
+def int8_worth(rows: Sequence[dict[str, Any]]) -> str:
+    """Return whether int8 is worth it under oneDNN, in a sentence; empty where one of the two was not timed."""
+    best: dict[str, float] = {}
+    for row in rows:
+        if row["backend"].startswith("paddle onednn") and row["status"] == "ok" and row["p50_ms"] is not None:
+            best[row["precision"]] = min(row["p50_ms"], best.get(row["precision"], row["p50_ms"]))
+    other = "bf16" if "bf16" in best else "fp32"
+    if "int8" not in best or other not in best:
+        return ""
+    gain = best[other] / best["int8"]
+    found = f"oneDNN: {other} takes {best[other]:.2f} ms, int8 {best['int8']:.2f} ms, {gain:.2f} times as fast"
+    return found if gain > 1 else f"{found}: not worth it here"

@@ -8,15 +8,14 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from bundle_diff import difference, show_difference
+from bundle_show import show_difference
 from rich.console import Console
 from rich.table import Table
 
 from ppresnet import cli, hardware
 from ppresnet.bundle import ONNX, Bundle, read_bundle
 from ppresnet.errors import CheckFailedError, PpresnetError, RequestError
-
-GOLDEN_LIMIT = 1e-4
+from ppresnet.export.difference import difference
 
 
 def main(arguments: argparse.Namespace) -> cli.Result:
@@ -102,17 +101,19 @@ def golden_rows(bundle: Bundle) -> list[dict[str, Any]]:
     from jury import Jury
     from runtimes import installed
 
+    from deploy.inference.predictor import GOLDEN_LIMITS
     from ppresnet.export.parity import relative_difference
 
     inputs, expected = bundle.golden()
     onnx = ("onnx",) if ONNX in bundle.deploy.files and installed("onnxruntime") else ()
     rows = []
     with Jury(bundle.path) as jury:
-        for candidate in jury.candidates((*bundle.formats, *onnx)):
+        limit = GOLDEN_LIMITS[bundle.precision]
+        for candidate in jury.candidates((*bundle.formats, *onnx), bundle.precision):
             found: float | None = None
             try:
                 found = relative_difference(candidate.open()(inputs), expected)
-                status = "ok" if found <= GOLDEN_LIMIT else f"differs by {found:.1e}, more than {GOLDEN_LIMIT:g}"
+                status = "ok" if found <= limit else f"differs by {found:.1e}, more than {limit:g}"
             except PpresnetError as error:
                 status = str(error)
             rows.append({"format": candidate.format, "runtime": candidate.runtime, "rel_diff": found, "status": status})

@@ -43,11 +43,12 @@ def _from_checkpoint(path: Path) -> Classifier:
     from ppresnet.checkpoint.state import model_of
 
     network = model_of(checkpoint)
+    chances = F.sigmoid if config.train.loss == "bce" else F.softmax
 
     def scores(images: Images) -> np.ndarray:
         batch = np.stack([preprocess(image) for image in images])
         with paddle.no_grad():
-            return np.asarray(F.softmax(network(paddle.to_tensor(batch))))
+            return np.asarray(chances(network(paddle.to_tensor(batch))))
 
     return Classifier(tuple(checkpoint.progress["classes"]), config.model.in_channels, scores)
 

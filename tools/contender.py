@@ -27,7 +27,7 @@ class Entry:
 
     Attributes:
         backend: whose kernels.
-        precision: `fp32` or `bf16`.
+        precision: `fp32`, `bf16` or `int8`; int8 for a quantised bundle and nothing else.
         format: of the program: `json`, `pdmodel` or `onnx`.
         threads: of the kernels; None leaves what the environment says.
         batch: compile for this batch alone, where the backend can.

@@ -1,15 +1,22 @@
 """Evaluate a checkpoint: python tools/eval.py --checkpoint runs/digits_resnet20."""
 
 import argparse
+import math
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.table import Table
+from eval_show import show_classes, show_confusion
 
 from ppresnet import cli, hardware
 from ppresnet.checkpoint import read, resolve
 from ppresnet.config import RunConfig, from_dict, load
+from ppresnet.data.views import VIEWS
+from ppresnet.errors import RequestError
+
+if TYPE_CHECKING:
+    from ppresnet.train.metrics import Evaluation
+    from ppresnet.train.multilabel import MultiLabelEvaluation
 
 
 def main(arguments: argparse.Namespace) -> cli.Result:
@@ -20,55 +27,81 @@ def main(arguments: argparse.Namespace) -> cli.Result:
         config = load(arguments.config, arguments.overrides)
     else:
         config = from_dict(checkpoint.config, str(path), arguments.overrides)
+    _expect_fitting(config, arguments)
     hardware.start(config.hardware.device, config.hardware.threads, cli.say)
     from ppresnet.checkpoint.state import model_of
-    from ppresnet.train.curves import draw_confusion
     from ppresnet.train.evaluate import evaluate_split
+    from ppresnet.train.multilabel import MultiLabelEvaluation
 
-    result = evaluate_split(model_of(checkpoint), config)
-    _show(result.classes, result.per_class(), result.confusion.tolist(), config)
-    print(f"top-1 {result.top1:.2f} %  top-5 {result.top5:.2f} %  loss {result.loss:.4f}  images {result.count}")
+    result = evaluate_split(model_of(checkpoint), config, arguments.tta)
+    views = "" if arguments.tta == "none" else f", views: {arguments.tta}"
+    title = f"{config.name}, split '{config.data.val}'{views}"
+    if isinstance(result, MultiLabelEvaluation):
+        result.threshold = 0.5 if arguments.threshold is None else arguments.threshold
+        found = _several(result, title)
+    else:
+        found = _one(result, title, arguments)
+    common = {"images": result.count, "per_class": result.per_class(), "tta": arguments.tta}
+    return {**result.figures(), **common, **found, "broken": result.broken, "checkpoint": str(path)}
+
+
+def _expect_fitting(config: RunConfig, arguments: argparse.Namespace) -> None:
+    several = config.data.multi_label
+    wrong = {"--threshold": arguments.threshold is not None and not several}
+    wrong |= {"--picture": several and arguments.picture, "--reliability": several and arguments.reliability}
+    for flag, bad in wrong.items():
+        if bad:
+            needed = "several labels an image" if flag == "--threshold" else "one label an image"
+            raise RequestError(f"{flag} is for {needed}; data.multi_label is {str(several).lower()}; leave it out")
+
+
+def _one(result: "Evaluation", title: str, arguments: argparse.Namespace) -> dict[str, object]:
+    from ppresnet.train.curves import draw_confusion, draw_reliability
+
+    calibration = result.calibration
+    show_classes(result.per_class(), title)
+    show_confusion(result.classes, result.confusion.tolist())
+    print(
+        f"top-1 {result.top1:.2f} %  top-5 {result.top5:.2f} %  loss {result.loss:.4f}  ECE {calibration.ece:.2f} %  "
+        f"images {result.count}"
+    )
     if arguments.picture is not None:
         draw_confusion(result.confusion, result.classes, arguments.picture)
-    return {
-        "top1": result.top1,
-        "top5": result.top5,
-        "loss": result.loss,
-        "images": result.count,
-        "per_class": result.per_class(),
-        "confusion": result.confusion.tolist(),
-        "broken": result.broken,
-        "checkpoint": str(path),
-    }
+    if arguments.reliability is not None:
+        draw_reliability(calibration, arguments.reliability)
+    return {"confusion": result.confusion.tolist(), "ece": calibration.ece, "calibration": calibration.rows()}
 
 
-def _show(
-    classes: tuple[str, ...], rows: list[dict[str, object]], confusion: list[list[int]], config: RunConfig
-) -> None:
-    console = Console()
-    table = Table("class", "images", "top-1 %", "precision %", title=f"{config.name}, split '{config.data.val}'")
-    for row in rows:
-        table.add_row(
-            *(
-                "-" if value is None else f"{value:.2f}" if isinstance(value, float) else str(value)
-                for value in row.values()
-            )
-        )
-    console.print(table)
-    if len(classes) > 20:
-        console.print("the confusion matrix of more than 20 classes is in --json and --picture only")
-        return
-    matrix = Table("true \\ predicted", *classes, title="confusion matrix (images)")
-    for name, counts in zip(classes, confusion, strict=True):
-        matrix.add_row(name, *(str(count) if count else "." for count in counts))
-    console.print(matrix)
+def _several(result: "MultiLabelEvaluation", title: str) -> dict[str, object]:
+    show_classes(result.per_class(), f"{title}, threshold {result.threshold:g}")
+    overall = result.overall()
+    rates = "  ".join("-" if rate is None else f"{name} {rate:.2f} %" for name, rate in overall.items())
+    print(
+        f"mAP {result.map:.2f} %  {rates}  top-1 {result.top1:.2f} %  top-5 {result.top5:.2f} %  "
+        f"loss {result.loss:.4f}  images {result.count}"
+    )
+    return {"threshold": result.threshold, "overall": overall}
+
+
+def _probability(text: str) -> float:
+    value = float(text)
+    if not 0.0 < value < 1.0 or math.isnan(value):
+        raise argparse.ArgumentTypeError(f"expected a number between 0 and 1, found {text}")
+    return value
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the parsed command line."""
     parser = cli.parser("Evaluate a checkpoint on the evaluation split of its recipe, or of another one.", recipe=False)
     parser.add_argument("--checkpoint", type=Path, required=True, metavar="P", help="a step folder or a run folder")
+    parser.add_argument(
+        "--tta", choices=tuple(VIEWS), default="none", help="average the probabilities of these views of each image"
+    )
+    parser.add_argument(
+        "--threshold", type=_probability, metavar="P", help="several labels: probability of what is found (default 0.5)"
+    )
     parser.add_argument("--picture", type=Path, metavar="FILE", help="write the confusion matrix as a PNG")
+    parser.add_argument("--reliability", type=Path, metavar="FILE", help="write confidence and accuracy as a PNG")
     return parser.parse_args(argv)
 
 

@@ -30,12 +30,14 @@ def evaluation_images(bundle: Bundle, root: str | None, most: int) -> Evaluated:
         most: how many at most.
 
     Raises:
-        RequestError: the bundle holds no recipe.
+        RequestError: the bundle holds no recipe, or one with several labels an image.
         DataError: the split cannot be opened, has other classes than the bundle, or no readable image.
     """
     if bundle.deploy.config is None:
         raise RequestError(f"{bundle.path} holds no recipe, so --data has nothing to open; export it again")
     config = from_dict(bundle.deploy.config, str(bundle.path), [f"data.root={root}"] if root else [])
+    if config.data.multi_label:
+        raise RequestError("--data measures top-1 of one label an image, and data.multi_label is true; leave it out")
     preprocess = bundle.deploy.preprocess
     source = open_split(config.data, "val", in_channels=preprocess.in_channels, num_classes=len(bundle.labels))
     if tuple(source.classes) != bundle.labels:

@@ -39,13 +39,19 @@ class Jury:
         if self._contender is not None:
             self._contender.end()
 
-    def candidates(self, formats: tuple[str, ...]) -> list[Candidate]:
-        """Return a candidate per format and runtime: Paddle's native and oneDNN kernels, ONNX Runtime for ONNX."""
+    def candidates(self, formats: tuple[str, ...], precision: str = "fp32") -> list[Candidate]:
+        """Return a candidate per format and runtime: Paddle's native and oneDNN kernels, ONNX Runtime for ONNX.
+
+        With `int8` the native kernels, which would compute in float, are left out.
+        """
         from ppresnet.paddle_api import has_onednn  # imports Paddle, which must wait for hardware.prepare
 
         backends = ("paddle native", "paddle onednn") if has_onednn() else ("paddle native",)
-        entries = [Entry(backend, format=format) for format in formats if format != "onnx" for backend in backends]
-        entries += [Entry("onnxruntime", format="onnx")] * ("onnx" in formats)
+        if precision == "int8":
+            backends = ("paddle onednn",)
+        programs = [format for format in formats if format != "onnx"]
+        entries = [Entry(backend, precision, format) for format in programs for backend in backends]
+        entries += [Entry("onnxruntime", precision, "onnx")] * ("onnx" in formats)
         return [Candidate(entry.format, entry.backend, partial(self._open, entry)) for entry in entries]
 
     def _open(self, entry: Entry) -> Runner:

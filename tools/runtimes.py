@@ -21,7 +21,7 @@ def open_paddle(directory: Path, backend: str, precision: str, format: str, thre
     Args:
         directory: a bundle, finished or staged.
         backend: `native`, `onednn` or `openvino`.
-        precision: `fp32` or `bf16`.
+        precision: `fp32`, `bf16`, or `int8` for a quantised program.
         format: `json` or `pdmodel`.
         threads: of the kernels; None leaves what the process has.
 

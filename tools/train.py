@@ -46,7 +46,8 @@ def train_here(
 
     ranks = join(machine.device)
     result = train(config, output, machine, resume=arguments.resume, repeat=before, report=say, ranks=ranks)
-    say(f"top-1 {result.top1:.2f} %; best checkpoint {result.checkpoint}")
+    precision = "" if result.map is None else f"mAP {result.map:.2f} %, "
+    say(f"{precision}top-1 {result.top1:.2f} %; best checkpoint {result.checkpoint}")
     return dataclasses.asdict(result) if ranks.first else None
 
 

@@ -104,7 +104,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--backend", default="auto", choices=("auto", "native", "onednn", "openvino", "gpu", "tensorrt")
     )
-    parser.add_argument("--precision", default="fp32", choices=("fp32", "bf16", "fp16", "int8"))
+    parser.add_argument("--precision", default="auto", choices=("auto", "fp32", "bf16", "fp16", "int8"))
     parser.add_argument(
         "--format", default="auto", choices=("auto", "json", "pdmodel"), help="which program of the bundle"
     )

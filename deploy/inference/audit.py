@@ -26,7 +26,20 @@ from ppresnet.errors import CheckFailedError
 
 # What a fusion is about; other operators come and go with layouts and shapes.
 ACTS = ("relu", "leaky_relu", "silu", "swish", "gelu", "hard_swish")
-COLUMNS = ("format", "backend", "basis", "fused", "conv", "+act", "+residual", "bn", "add", "act", "not fused, and why")
+COLUMNS = (
+    "format",
+    "backend",
+    "basis",
+    "fused",
+    "conv",
+    "int8",
+    "+act",
+    "+residual",
+    "bn",
+    "add",
+    "act",
+    "not fused, and why",
+)
 COUNTED = ("conv2d", "fused_conv2d", "batch_norm", "add", *ACTS)
 
 
@@ -102,6 +115,24 @@ def audit(directory: str | Path, sites: Sequence[Site], input_shape: Sequence[in
     return AuditReport(tuple(sites), tuple(rows), graphs)
 
 
+def audit_int8(directory: str | Path, sites: Sequence[Site], input_shape: Sequence[int]) -> AuditReport:
+    """Return what became of the promised sites of a quantised program under oneDNN's int8 kernels.
+
+    Args:
+        directory: holds the program, finished or staged.
+        sites: what `promised_sites` gave for the network.
+        input_shape: [batch, channels, height, width] of the images it is run with.
+
+    Raises:
+        CheckFailedError: the operators that ran are not those of the optimised program, or none computes in int8.
+    """
+    graph, ran = observe(Path(directory), Runtime("onednn", "int8", "pdmodel"), input_shape)
+    row = _row(graph, ran, sites, "pdmodel", "onednn", "measured").model_copy(update={"precision": "int8"})
+    if not row.int8:
+        raise CheckFailedError(f"{directory}: no convolution ran in int8, of {_numbers(row)[0]}; quantise it again")
+    return AuditReport(tuple(sites), (row,), {"onednn pdmodel int8": graph})
+
+
 def observe(directory: Path, runtime: Runtime, input_shape: Sequence[int]) -> tuple[Graph, Counter[str]]:
     """Return the optimised program of a runtime, and how many operators of each type ran on one input.
 
@@ -152,11 +183,20 @@ def _row(graph: Graph, ops: Counter[str], sites: Sequence[Site], format: Any, ba
         with_residual=sum(op.residual is not None for op in convs),
         unfused=unfused,
         ops=dict(sorted(ops.items())),
+        int8=sum(op.int8 for op in convs),
     )
 
 
 def _numbers(row: FusionRow) -> list[str]:
     convs = sum(row.ops.get(name, 0) for name in ("conv2d", "fused_conv2d", "fused_conv2d_add_act"))
     acts = sum(row.ops.get(name, 0) for name in ACTS)
-    numbers = (convs, row.with_act, row.with_residual, row.ops.get("batch_norm", 0), row.ops.get("add", 0), acts)
+    numbers = (
+        convs,
+        row.int8,
+        row.with_act,
+        row.with_residual,
+        row.ops.get("batch_norm", 0),
+        row.ops.get("add", 0),
+        acts,
+    )
     return [str(number) for number in numbers]

@@ -22,7 +22,10 @@ SOURCES = ("feed", "data")
 
 @dataclass(frozen=True)
 class Op:
-    """One operator: its type, the values it takes and gives (an image first), and what a convolution does besides."""
+    """One operator: its type, the values it takes and gives (an image first), and what a convolution does besides.
+
+    `int8` is what oneDNN's passes decided for its kernel.
+    """
 
     type: str
     inputs: tuple[str, ...]
@@ -31,6 +34,7 @@ class Op:
     residual: str | None = None
     act: str | None = None
     depthwise: bool = False
+    int8: bool = False
 
 
 @dataclass(frozen=True)

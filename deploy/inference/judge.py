@@ -7,6 +7,8 @@ from ppresnet.bundle import Site, UnfusedSite
 
 # Two operators for one function; only the second is known to the fusion passes.
 ALIKE = {"silu": "swish"}
+# Operators by which a skip is known that is more than its input, and what such a skip is called.
+SKIPS = {"pad3d": "a padded skip", "multiply": "a gated skip", "elementwise_mul": "a gated skip"}
 
 
 @dataclass(frozen=True)
@@ -62,13 +64,21 @@ def _cause(graph: Graph, site: Site, walk: Walk, backend: str) -> str:
         others = [each for each in addition.inputs if each != value]
         if backend == "gpu" and addition.inputs[0] == value:
             return "the GPU passes want the convolution as the second input; write `identity + out`"
-        if backend == "onednn" and not graph.ancestors(value).intersection(others):
-            return "the oneDNN pass for .pdmodel wants a residual that the convolution depends on; a padded skip is not"
+        if backend == "onednn" and others and not graph.ancestors(value).intersection(others):
+            skip = _skip(graph, others[0], value)
+            return f"the oneDNN pass for .pdmodel wants a residual that the convolution depends on; {skip} is not"
     if "silu" in walk.left and backend == "onednn":
         return "the oneDNN passes know the operator swish, not silu; build the network with nn.Swish"
     if act == "leaky_relu" and backend == "onednn":
         return "the pass for .json crashes on leaky_relu (Paddle 3.3.1) and is off; .pdmodel fuses it"
     return ""
+
+
+def _skip(graph: Graph, residual: str, value: str) -> str:
+    """Return what to call a residual by the operators that make it and that the value does not need."""
+    own = graph.ancestors(residual) - graph.ancestors(value)
+    types = [op.type for op in graph.ops if own.intersection(op.outputs)]
+    return next((name for type, name in SKIPS.items() if type in types), f"the output of {types[-1]}")
 
 
 def follow(graph: Graph, conv: Op, site: Site) -> Walk:

@@ -20,6 +20,7 @@ PIR_INPUTS = {
     "fused_conv2d_add_act": ("Input", "Filter", "Bias", "ResidualData"),
 }
 _KEPT = ("fuse_activation", "activation")
+_KERNEL_TYPES = ("onednn_data_type", "mkldnn_data_type")
 _DEPTHWISE = "depthwise_conv2d"
 
 
@@ -62,6 +63,7 @@ def _old_op(op: Any) -> Op:
         residual=next(iter(inputs.get("ResidualData", ())), None),
         act=_act(acts),
         depthwise=op.type() == _DEPTHWISE,
+        int8=any(op.has_attr(name) and op.attr(name) == "int8" for name in _KERNEL_TYPES),
     )
 
 

@@ -40,6 +40,7 @@ class Runtime:
         threads: of the CPU kernels; None leaves what the process has.
         max_batch: for which TensorRT builds its engine.
         from_memory: hand the program over as bytes.
+        simulated: run a quantised program in float arithmetic that rounds as it says; `native` `fp32` only.
     """
 
     backend: Backend = "onednn"
@@ -48,6 +49,7 @@ class Runtime:
     threads: int | None = None
     max_batch: int = 32
     from_memory: bool = False
+    simulated: bool = False
 
     @property
     def proved(self) -> bool:
@@ -68,7 +70,8 @@ def resolve_format(directory: Path, runtime: Runtime) -> Format:
     Raises:
         RequestError: the folder has no such program.
     """
-    old_only = runtime.precision == "int8" or runtime.from_memory or runtime.backend in ("openvino", "tensorrt")
+    quantised = runtime.precision == "int8" or runtime.simulated
+    old_only = quantised or runtime.from_memory or runtime.backend in ("openvino", "tensorrt")
     if runtime.format == "auto":
         new = paddle_api.has_json() and not old_only and (directory / JSON).is_file()
         format: Format = "json" if new else "pdmodel"
@@ -106,6 +109,8 @@ def _reason(runtime: Runtime, format: Format) -> str:
             return "a .json needs paddle.tensorrt.convert first; use pdmodel"
         if runtime.from_memory:
             return "a .json handed over as bytes crashes Paddle 3.3; read it from its file, or use pdmodel"
+    if runtime.simulated and (backend, precision) != ("native", "fp32"):
+        return "int8 is simulated by native kernels in fp32 only; use native, or run int8 itself on onednn"
     if precision not in PRECISIONS[backend]:
         return f"{backend} computes in {' or '.join(PRECISIONS[backend])}; '{precision}' would change nothing or fail"
     if backend in ("gpu", "tensorrt") and not paddle.is_compiled_with_cuda():

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+
+from pydantic import BaseModel, ConfigDict
 
 from deploy.lite.options import WEIGHT_TYPES, Options
 from deploy.lite.program import Program
@@ -15,9 +15,8 @@ from ppresnet.bundle import Site, UnfusedSite
 _BITS = {"int8-weights": 8, "int16-weights": 16}
 
 
-@dataclass(frozen=True)
-class LiteAudit:
-    """What became of the promised sites, and what is wrong with the network.
+class Fusion(BaseModel):
+    """What became of the promised sites.
 
     Attributes:
         sites: how many were promised.
@@ -30,11 +29,11 @@ class LiteAudit:
         lone_adds: additions of two branches left over.
         lone_acts: activations left over, by name.
         int8_convs: convolutions with int8 kernels.
-        ops: how many operators of each type there are.
         kernels: how many operators run on each device in each precision.
         unfused: sites that are not one operator, with the reason.
-        problems: what makes the network unfit; empty when it is sound.
     """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     sites: int
     fused: int
@@ -46,14 +45,20 @@ class LiteAudit:
     lone_adds: int
     lone_acts: Mapping[str, int]
     int8_convs: int
-    ops: Mapping[str, int]
     kernels: Mapping[str, int]
     unfused: tuple[UnfusedSite, ...]
-    problems: tuple[str, ...]
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the audit as JSON data."""
-        return {**asdict(self), "unfused": [site.model_dump() for site in self.unfused]}
+
+class LiteAudit(Fusion):
+    """What became of the promised sites, and what is wrong with the network.
+
+    Attributes:
+        ops: how many operators of each type there are.
+        problems: what makes the network unfit; empty when it is sound.
+    """
+
+    ops: Mapping[str, int]
+    problems: tuple[str, ...]
 
 
 def audit(program: Program, sites: Sequence[Site], options: Options, nb: Counter[tuple[str, str, str]]) -> LiteAudit:

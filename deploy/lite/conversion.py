@@ -96,6 +96,22 @@ def is_quantised(program: Program) -> bool:
     return any(part in op.type for op in program.ops for part in _QUANTISERS)
 
 
+def expect_whole(program: Program) -> None:
+    """Refuse a quantised program in which convolutions stayed in float: Lite 2.12 aborts on their BatchNorm.
+
+    Raises:
+        RequestError: with how many there are.
+    """
+    graph = program.graph
+    convs = [op.filter for op in graph.live if op.filter is not None]
+    rounded = [name for name in convs if name in graph.producer and graph.producer[name].type == "dequantize_linear"]
+    if rounded and len(rounded) < len(convs):
+        raise RequestError(
+            f"{len(convs) - len(rounded)} of {len(convs)} convolutions of this program stayed in float, and Paddle "
+            "Lite takes a quantised network only whole; quantise with --most-float 0, and with --method qat if it must"
+        )
+
+
 def version_of(nb: bytes) -> str:
     """Return the version of Lite that wrote an `.nb`."""
     return nb[_VERSION].split(b"\0", 1)[0].decode("ascii", "replace")

@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from deploy.lite.audit import audit
-from deploy.lite.conversion import TAILORING, Source, is_quantised
+from deploy.lite.conversion import TAILORING, Source, expect_whole, is_quantised
 from deploy.lite.handover import describe, fill
 from deploy.lite.interpreter import prepare
 from deploy.lite.options import PRECISIONS, TARGETS, Options, check
@@ -36,7 +36,9 @@ def main(arguments: argparse.Namespace) -> cli.Result:
     program = arguments.program or bundle.file(PDMODEL)
     params = program.with_suffix(".pdiparams") if arguments.program else bundle.file(PARAMS)
     # Without Lite: a wrong request needs no second interpreter.
-    check(options, is_quantised(Source(Path(), program, params).read()))
+    read = Source(Path(), program, params).read()
+    check(options, is_quantised(read))
+    expect_whole(read)
     python = prepare(cli.say)
     source = Source(python, program, params, arguments.timeout)
     plain = Source(python, bundle.file(PDMODEL), bundle.file(PARAMS), arguments.timeout)

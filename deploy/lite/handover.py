@@ -15,6 +15,8 @@ SAMPLE = Path(__file__).with_name("cpp")
 SHARED = Path(__file__).resolve().parents[1] / "inference" / "cpp"
 # Of the Paddle Inference sample; a board's program is these and the files in SAMPLE.
 SHARED_PARTS: tuple[str, ...] = (
+    "classify",
+    "command_line",
     "errors",
     "exif",
     "files",
@@ -28,6 +30,7 @@ SHARED_PARTS: tuple[str, ...] = (
     "numbers",
     "pixels",
     "ranking",
+    "sample",
     "schema",
     "self_test",
     "sha256",
@@ -38,7 +41,7 @@ def sample_sources() -> Iterator[Path]:
     """Yield every file of the C++ sample, those it shares with deploy/inference included."""
     yield from sorted(path for path in SAMPLE.iterdir() if path.is_file())
     for part in SHARED_PARTS:
-        yield from (path for ending in ("hpp", "cpp") if (path := SHARED / f"{part}.{ending}").is_file())
+        yield from (path for ending in ("hpp", "cpp", "cmake") if (path := SHARED / f"{part}.{ending}").is_file())
 
 
 def fill(folder: Path, bundle: Bundle) -> None:

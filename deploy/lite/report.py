@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from deploy.lite.audit import LiteAudit
+from deploy.lite.audit import Fusion, LiteAudit
 from deploy.lite.conversion import version_of
 from deploy.lite.options import Options
 from deploy.lite.prove import NOT_EXECUTED, ProofRow
 from ppresnet import __version__
-from ppresnet.bundle import MANIFEST, Bundle, FileEntry, UnfusedSite
+from ppresnet.bundle import MANIFEST, Bundle, FileEntry
 from ppresnet.pixels import Preprocess
 
 LITE_JSON, MODEL, README = "lite.json", "model.nb", "README.md"
@@ -32,23 +31,6 @@ class SizeRow(_Frozen):
     size_bytes: int | None
     share: float | None
     status: str
-
-
-class Fusion(_Frozen):
-    """The audit; see `deploy.lite.audit.LiteAudit`."""
-
-    sites: int
-    fused: int
-    convs: int
-    with_act: int
-    with_residual: int
-    added: int
-    batch_norms: int
-    lone_adds: int
-    lone_acts: Mapping[str, int]
-    int8_convs: int
-    kernels: Mapping[str, int]
-    unfused: tuple[UnfusedSite, ...]
 
 
 class LiteReport(_Frozen):
@@ -89,7 +71,6 @@ def report_of(
 ) -> LiteReport:
     """Return the report of a conversion; sizes and files come later."""
     digests = {"manifest_sha256": bundle.path / MANIFEST, "program_sha256": program}
-    fusion = {name: value for name, value in asdict(audited).items() if name not in ("ops", "problems", "unfused")}
     return LiteReport(
         name=bundle.deploy.name,
         target=options.target,
@@ -102,7 +83,7 @@ def report_of(
         output_shape=bundle.deploy.outputs[0].shape,
         size_bytes=len(nb),
         ops=audited.ops,
-        fusion=Fusion(**fusion, unfused=audited.unfused),
+        fusion=Fusion(**{name: getattr(audited, name) for name in Fusion.model_fields}),
         parity=tuple(rows),
         sizes=(),
         files={},

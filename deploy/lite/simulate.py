@@ -26,7 +26,7 @@ def simulate(program: Path, params: Path, golden: tuple[NDArray[np.float32], NDA
         shutil.copyfile(program, Path(folder) / "inference.pdmodel")
         shutil.copyfile(params, Path(folder) / "inference.pdiparams")
         try:
-            found = Session(folder, Runtime("native", format="pdmodel"))(images)
+            found = Session(folder, Runtime("native", format="pdmodel", simulated=True))(images)
         except CheckFailedError:
             found = np.full_like(expected, np.nan)
     runtime = "paddle inference, quantised program"

@@ -5,23 +5,31 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from ppresnet import cli, hardware
 from ppresnet.checkpoint import Checkpoint, read, resolve
 from ppresnet.config import RunConfig, from_dict, load
+from ppresnet.errors import RequestError
 
 METHODS = ("l1", "l2", "fpgm", "bn_scale", "taylor", "random")
 AGGREGATES = ("flow", "mean", "max", "first")
+ENGINES = ("ppresnet", "paddleslim")
+PADDLESLIM_RULES = ("l1", "l2", "fpgm")
+# What commands and slim recipes do unless told otherwise.
+USUAL_IMPORTANCE: Final = "taylor"
+USUAL_AGGREGATE: Final = "flow"
+USUAL_ALLOCATION: Final = "uniform"
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A verified checkpoint, where it stands, and the recipe that says which images it is for."""
+    """A verified checkpoint, where it stands, the recipe that says which images it is for, and what it runs on."""
 
     path: Path
     checkpoint: Checkpoint
     config: RunConfig
+    machine: hardware.Hardware
 
 
 def opened(arguments: argparse.Namespace) -> Opened:
@@ -36,8 +44,8 @@ def opened(arguments: argparse.Namespace) -> Opened:
         config = load(arguments.config, arguments.overrides)
     else:
         config = from_dict(checkpoint.config, str(path), arguments.overrides)
-    hardware.start(config.hardware.device, config.hardware.threads, cli.say)
-    return Opened(path, checkpoint, config)
+    machine = hardware.start(config.hardware.device, config.hardware.threads, cli.say)
+    return Opened(path, checkpoint, config, machine)
 
 
 def parser(description: str) -> argparse.ArgumentParser:
@@ -49,12 +57,36 @@ def parser(description: str) -> argparse.ArgumentParser:
 
 def add_importance(made: argparse.ArgumentParser) -> None:
     """Add the flags that say how units are scored."""
-    made.add_argument("--importance", choices=METHODS, default="taylor", help="score of a unit (default taylor)")
+    made.add_argument("--importance", choices=METHODS, default=USUAL_IMPORTANCE, help="score of a unit (%(default)s)")
     made.add_argument(
-        "--aggregate", choices=AGGREGATES, default="flow", help="over the tensors of a group (default flow)"
+        "--aggregate", choices=AGGREGATES, default=USUAL_AGGREGATE, help="over the tensors of a group (%(default)s)"
     )
     made.add_argument("--seed", type=int, default=0, metavar="N", help="of random scores (default 0)")
     made.add_argument("--images", type=int, default=512, metavar="N", help="training images for taylor (default 512)")
+
+
+def expect_engine(arguments: argparse.Namespace) -> None:
+    """Check that the engine can do what the other flags of a plan ask for.
+
+    Raises:
+        RequestError: PaddleSlim is asked for what it cannot do.
+    """
+    if arguments.engine != "paddleslim":
+        return
+    for wrong, flag, expected in (
+        (arguments.importance not in PADDLESLIM_RULES, f"--importance {arguments.importance}", "l1, l2 or fpgm"),
+        (arguments.allocation != "uniform", f"--allocation {arguments.allocation}", "uniform"),
+        (
+            arguments.aggregate not in ("flow", "first"),
+            f"--aggregate {arguments.aggregate}",
+            "none: one tensor decides",
+        ),
+        (arguments.blocks, "--blocks", "channels"),
+    ):
+        if wrong:
+            raise RequestError(
+                f"--engine paddleslim: expected {expected}, found {flag}; change it, or --engine ppresnet"
+            )
 
 
 def scores_of(arguments: argparse.Namespace, config: RunConfig, checkpoint: Checkpoint, graph: Any) -> dict[str, Any]:

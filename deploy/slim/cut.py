@@ -10,6 +10,7 @@ from typing import Any
 from deploy.slim.command import opened, parser
 from ppresnet import cli
 from ppresnet.checkpoint import Store
+from ppresnet.errors import RequestError
 
 
 def main(arguments: argparse.Namespace) -> cli.Result:
@@ -22,12 +23,15 @@ def main(arguments: argparse.Namespace) -> cli.Result:
     from ppresnet.checkpoint.state import model_of
 
     plan = read_plan(arguments.plan)
+    store = Store(arguments.output / "checkpoints")
+    step = int(found.checkpoint.progress.get("step") or 0)
+    if store.path(step).resolve() == found.path.resolve():
+        raise RequestError(f"--output: {found.path} is what is cut, and would be replaced; name another folder")
     smaller = cut(found.checkpoint, plan)
     if arguments.recalibrate:
         images = load_subset(found.config, "train", arguments.recalibrate)
         smaller = recalibrated(smaller, (batch for batch, _ in images.batches()))
-    step = int(found.checkpoint.progress.get("step") or 0)
-    path = Store(arguments.output / "checkpoints").save(smaller, step)
+    path = store.save(smaller, step)
     result: dict[str, Any] = {"checkpoint": str(path), "plan": str(arguments.plan), "before": plan.before.model_dump()}
     result |= {"after": plan.after.model_dump(), "size_bytes": (path / "weights.safetensors").stat().st_size}
     if arguments.evaluate:

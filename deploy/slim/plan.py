@@ -7,7 +7,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deploy.slim.command import Opened, add_importance, opened, parser, scores_of
+from deploy.slim.command import (
+    ENGINES,
+    USUAL_ALLOCATION,
+    Opened,
+    add_importance,
+    expect_engine,
+    opened,
+    parser,
+    scores_of,
+)
 from ppresnet import cli
 from ppresnet.errors import RequestError
 from ppresnet.files import atomic_write
@@ -24,12 +33,13 @@ ALLOCATIONS = ("uniform", "global", "sensitivity")
 
 def main(arguments: argparse.Namespace) -> cli.Result:
     """Write the plan, and return it."""
+    expect_engine(arguments)
     found = opened(arguments)
     from deploy.slim.grouping import channel_graph
     from ppresnet.checkpoint.state import spec_of_checkpoint
 
     graph = channel_graph(spec_of_checkpoint(found.checkpoint))
-    target = _target(arguments)
+    target = _target(arguments, found)
     plan = (_depth if arguments.blocks else _widths)(arguments, found, graph, target)
     plan.write(arguments.output)
     if arguments.picture is not None:
@@ -44,10 +54,14 @@ def main(arguments: argparse.Namespace) -> cli.Result:
         f"{before.params:,} to {after.params:,} ({after.params / before.params:.1%}); "
         f"{len(plan.groups)} groups narrower, {len(plan.drop)} blocks dropped"
     )
+    if plan.latency is not None:
+        from deploy.slim.target import describe
+
+        print(f"latency {describe(plan.latency)}")
     return {**plan.model_dump(mode="json"), "checkpoint": str(found.path), "plan": str(arguments.output)}
 
 
-def _target(arguments: argparse.Namespace) -> Target:
+def _target(arguments: argparse.Namespace, found: Opened) -> Target:
     from deploy.slim.target import Target
 
     if arguments.latency is None:
@@ -55,8 +69,9 @@ def _target(arguments: argparse.Namespace) -> Target:
     from deploy.inference.runtime import Runtime
     from deploy.slim.latency import Stopwatch
 
-    runtime = Runtime(arguments.backend, arguments.precision, format="pdmodel", threads=arguments.threads)
-    return Target("latency", arguments.latency, Stopwatch(runtime, arguments.batch))
+    threads = found.machine.threads if arguments.threads is None else arguments.threads
+    runtime = Runtime(arguments.backend, arguments.precision, format="pdmodel", threads=threads)
+    return Target("latency", arguments.latency, Stopwatch(runtime, arguments.batch, arguments.rounds))
 
 
 def _widths(arguments: argparse.Namespace, found: Opened, graph: ChannelGraph, target: Target) -> Plan:
@@ -71,6 +86,11 @@ def _widths(arguments: argparse.Namespace, found: Opened, graph: ChannelGraph, t
         trunk_share=arguments.trunk_share,
         protected=tuple(arguments.protect),
     )
+    if arguments.engine == "paddleslim":
+        from deploy.slim.filter_pruners.planning import paddleslim_plan
+
+        asked = arguments.importance, target, limits, arguments.steps
+        return paddleslim_plan(found.checkpoint, *asked, graph, _options(arguments))
     if arguments.allocation == "sensitivity" and arguments.sensitivity is None:
         raise RequestError("--allocation sensitivity needs --sensitivity FILE; deploy/slim/sensitivity.py writes one")
 
@@ -113,9 +133,11 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     cost.add_argument("--latency", type=float, metavar="X", help="share of the measured latency that may be left")
     made.add_argument("--backend", default="onednn", choices=("native", "onednn", "openvino"), help="for --latency")
     made.add_argument("--precision", default="fp32", choices=("fp32", "bf16"), help="for --latency")
-    made.add_argument("--threads", type=int, metavar="N", help="for --latency")
+    made.add_argument("--threads", type=int, metavar="N", help="for --latency (default: what suits this machine)")
     made.add_argument("--batch", type=int, default=1, metavar="N", help="for --latency (default 1)")
-    made.add_argument("--allocation", choices=ALLOCATIONS, default="uniform", help="among groups (default uniform)")
+    made.add_argument("--rounds", type=int, default=30, metavar="N", help="for --latency (default 30)")
+    made.add_argument("--engine", choices=ENGINES, default="ppresnet", help="who chooses channels (default ppresnet)")
+    made.add_argument("--allocation", choices=ALLOCATIONS, default=USUAL_ALLOCATION, help="among groups (%(default)s)")
     made.add_argument("--sensitivity", type=Path, metavar="FILE", help="for --allocation sensitivity")
     made.add_argument("--blocks", action="store_true", help="drop whole residual blocks instead of channels")
     made.add_argument("--round-to", type=int, default=1, choices=(1, 2, 4, 8, 16, 32), help="kept channels (1)")

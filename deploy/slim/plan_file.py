@@ -38,6 +38,28 @@ class Size(BaseModel):
     latency_ms: float | None = None
 
 
+class Latency(BaseModel):
+    """How long two networks take in turn: medians over rounds in milliseconds, and the median of the rounds' ratios."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    backend: str
+    precision: str
+    threads: int
+    batch: int
+    rounds: int
+    passes: int
+    """Timed passes of each network in a round; the fastest counts."""
+    before_ms: float
+    after_ms: float
+    ratio: float
+    """Time after over time before."""
+    low: float
+    """Lower end of the ratio's 95 % interval."""
+    high: float
+    """Upper end of it."""
+
+
 class Plan(BaseModel):
     """What stays of one checkpoint's network.
 
@@ -48,6 +70,7 @@ class Plan(BaseModel):
         drop: residual blocks that go as a whole, by name.
         before: the network as it was.
         after: the network that results.
+        latency: of both, where that is the target.
         options: how the plan was made.
         frozen: groups that cannot be cut, each with the reason.
     """
@@ -60,6 +83,7 @@ class Plan(BaseModel):
     drop: tuple[str, ...] = ()
     before: Size
     after: Size
+    latency: Latency | None = None
     options: dict[str, Any] = {}
     frozen: dict[str, str] = {}
 

@@ -20,6 +20,7 @@ from ppresnet.models import cost
 from ppresnet.spec import ModelSpec
 
 Allocator = Callable[[Checkpoint, ChannelGraph], Allocation]
+NEAR = 0.97  # of a latency: further measurements would follow the noise
 
 
 def make_plan(
@@ -44,6 +45,7 @@ def make_plan(
 
     Raises:
         RequestError: the target cannot be met within the limits, or the network not be cut.
+        CheckFailedError: a latency that was met in the search is missed when it is measured anew.
     """
     spec = spec_of_checkpoint(checkpoint)
     graph = channel_graph(spec) if graph is None else graph
@@ -59,15 +61,7 @@ def make_plan(
     for later in plans[1:]:
         plan = composed(plan, later, graph)
     plan = plan.model_copy(update={"options": options or {}})
-    return _timed(plan, spec, graph, target, whole) if target.kind == "latency" else plan
-
-
-def _timed(plan: Plan, spec: ModelSpec, graph: ChannelGraph, target: Target, whole: float) -> Plan:
-    after = target.of(narrowed(spec, Kept(graph, plan.keep)))
-    sizes = {"before": (plan.before, whole), "after": (plan.after, after)}
-    return plan.model_copy(
-        update={key: size.model_copy(update={"latency_ms": taken}) for key, (size, taken) in sizes.items()}
-    )
+    return target.confirmed(plan, spec, narrowed(spec, Kept(graph, plan.keep)))
 
 
 def plan_of(
@@ -118,13 +112,15 @@ def _search(allocation: Allocation, spec: ModelSpec, target: Target, limit: floa
             "lower the minimum or round_to, widen the scope, protect less, or set a larger target"
         )
     low, high, weaker, stronger = 0.0, 1.0, allocation.counts(0.0), strongest
-    for _ in range(7 if target.kind == "latency" else 24):
+    for _ in range(24):
         middle = (low + high) / 2
         counts = allocation.counts(middle)
         if counts in (weaker, stronger):
             low, high = (middle, high) if counts == weaker else (low, middle)
-        elif price(counts) <= limit:
+        elif (found := price(counts)) <= limit:
             high, stronger = middle, counts
+            if target.kind == "latency" and found >= NEAR * limit:
+                break
         else:
             low, weaker = middle, counts
     return stronger if target.kind == "latency" else _filled(stronger, weaker, allocation, price, limit)

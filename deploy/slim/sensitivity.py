@@ -30,6 +30,8 @@ def main(arguments: argparse.Namespace) -> cli.Result:
         "seed": arguments.seed,
         "split": arguments.split,
         "images": arguments.subset,
+        "scored_on": arguments.images if arguments.importance == "taylor" else 0,
+        "data": f"{found.config.data.format} {found.config.data.input_size}",
     }
     subset = load_subset(found.config, arguments.split, arguments.subset)
     file = arguments.output / "sensitivity.json"

@@ -14,7 +14,7 @@ from paddle import nn
 
 from ppresnet.config import RunConfig
 from ppresnet.data import Samples, open_split, preprocess_of
-from ppresnet.errors import DataError
+from ppresnet.errors import DataError, RequestError
 from ppresnet.train.metrics import correct_in_top
 
 
@@ -45,7 +45,10 @@ def load_subset(config: RunConfig, split: Literal["train", "val"], most: int) ->
 
     Raises:
         DataError: the split cannot be opened, or none of these images be read.
+        RequestError: its images have several labels.
     """
+    if config.data.multi_label:
+        raise RequestError("the accuracy after pruning is that of one label an image; found data.multi_label: true")
     channels = config.model.in_channels
     source = open_split(config.data, split, in_channels=channels, num_classes=config.model.num_classes)
     indices = np.unique(np.linspace(0, len(source) - 1, min(len(source), most)).astype(np.int64))

@@ -3,6 +3,7 @@
 It carries the results of its own checks, so that each runtime can be held to them. Nothing here imports Paddle.
 """
 
+from ppresnet.bundle.quantisation import Calibration, LayerError, Quantisation
 from ppresnet.bundle.read import Bundle, list_files, read_bundle
 from ppresnet.bundle.schema import (
     DEPLOY,
@@ -39,13 +40,16 @@ __all__ = [
     "PDMODEL",
     "REQUIRED",
     "Bundle",
+    "Calibration",
     "Deploy",
     "FileEntry",
     "FusionRow",
     "LatencyRow",
+    "LayerError",
     "ParityRow",
     "Pattern",
     "Port",
+    "Quantisation",
     "Site",
     "Source",
     "UnfusedSite",

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,11 @@ class Bundle:
     def formats(self) -> tuple[str, ...]:
         """The Paddle formats in it, `json` before `pdmodel`."""
         return tuple(name for name, file in (("json", JSON), ("pdmodel", PDMODEL)) if file in self.deploy.files)
+
+    @property
+    def precision(self) -> Literal["fp32", "int8"]:
+        """What its programs compute in: `int8` where they are quantised, which then must be run as such."""
+        return "fp32" if self.deploy.quantisation is None else "int8"
 
     def file(self, name: str) -> Path:
         """Return the path of one of its files.

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ppresnet.bundle.quantisation import Quantisation
 from ppresnet.pixels import Preprocess
 
 DEPLOY = "deploy.json"
@@ -95,6 +96,8 @@ class FusionRow(_Frozen):
         with_residual: convolutions that add a residual.
         unfused: the other sites, each with its reason.
         ops: how many operators of each type ran, or would run.
+        precision: what was asked for.
+        int8: convolutions whose kernels compute in int8.
     """
 
     format: Literal["json", "pdmodel"]
@@ -106,6 +109,8 @@ class FusionRow(_Frozen):
     with_residual: int
     unfused: tuple[UnfusedSite, ...]
     ops: Mapping[str, int]
+    precision: Literal["fp32", "int8"] = "fp32"
+    int8: int = 0
 
 
 class LatencyRow(_Frozen):
@@ -142,6 +147,7 @@ class Deploy(_Frozen):
     parity: tuple[ParityRow, ...] = ()
     fusion: tuple[FusionRow, ...] = ()
     latency: tuple[LatencyRow, ...] = ()
+    quantisation: Quantisation | None = None
 
     def dump(self) -> str:
         """Return the text of `deploy.json`."""

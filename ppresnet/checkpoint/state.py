@@ -23,7 +23,8 @@ def restore_weights(model: nn.Layer, weights: Mapping[str, np.ndarray]) -> None:
     Raises:
         CheckpointError: a tensor is missing, left over or of another shape; nothing was loaded.
     """
-    expected = {name: list(tensor.shape) for name, tensor in model.state_dict().items()}
+    own = model.state_dict()
+    expected = {name: list(tensor.shape) for name, tensor in own.items()}
     found = {name: list(array.shape) for name, array in weights.items()}
     wrong = [
         f"'{name}': the model needs {expected.get(name, 'no such one')}, the checkpoint has {found.get(name, 'none')}"
@@ -32,7 +33,7 @@ def restore_weights(model: nn.Layer, weights: Mapping[str, np.ndarray]) -> None:
     ]
     if wrong:
         raise CheckpointError("the checkpoint does not fit the model:\n" + "\n".join(wrong[:10]))
-    model.set_state_dict({name: paddle.to_tensor(array) for name, array in weights.items()})
+    model.set_state_dict({name: paddle.to_tensor(array).astype(own[name].dtype) for name, array in weights.items()})
 
 
 def spec_of_checkpoint(checkpoint: Checkpoint) -> ModelSpec:

@@ -4,14 +4,14 @@ from ppresnet.config.dump import dump, to_dict
 from ppresnet.config.editor import json_schema
 from ppresnet.config.load import from_dict, load
 from ppresnet.config.machine import AmpConfig, CheckpointConfig, HardwareConfig, LogConfig, RecomputeConfig
+from ppresnet.config.optimizer import GroupRule, OptimConfig, ScheduleConfig, scaled_lr
 from ppresnet.config.schema import DataConfig, ModelConfig, RunConfig
 from ppresnet.config.training import (
     DistillConfig,
     EmaConfig,
     FinetuneConfig,
     GuardConfig,
-    OptimConfig,
-    ScheduleConfig,
+    SparsityConfig,
     TrainConfig,
 )
 
@@ -22,6 +22,7 @@ __all__ = [
     "DistillConfig",
     "EmaConfig",
     "FinetuneConfig",
+    "GroupRule",
     "GuardConfig",
     "HardwareConfig",
     "LogConfig",
@@ -30,10 +31,12 @@ __all__ = [
     "RecomputeConfig",
     "RunConfig",
     "ScheduleConfig",
+    "SparsityConfig",
     "TrainConfig",
     "dump",
     "from_dict",
     "json_schema",
     "load",
+    "scaled_lr",
     "to_dict",
 ]

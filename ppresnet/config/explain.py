@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from functools import cache
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
@@ -24,6 +24,7 @@ _EXPECTED = {
     "bool_type": "true or false",
     "tuple_type": "a list",
     "model_type": "a mapping",
+    "dict_type": "a mapping",
     "greater_than": "a value above {gt}",
     "greater_than_equal": "a value of at least {ge}",
     "less_than": "a value below {lt}",
@@ -60,6 +61,8 @@ def sentence(error: ErrorDetails, tree: Entry) -> str:
         close = get_close_matches(str(option), list(sibling), n=1)
         remedy = f"; did you mean '{sibling[close[0]]}'?" if close else f"; expected one of {', '.join(sibling)}"
         return at(_place(path, (), tree), f"unknown key '{dotted(path)}'{remedy}")
+    if kind == "extra_forbidden":
+        return at(_place(path, (), tree), unknown_key(path, _model_at(path[:-1]).model_fields))
     if kind in ("wrong", "conflict"):
         text = context["text"]
     elif kind == "missing":
@@ -80,12 +83,12 @@ def _place(path: Path, others: tuple[Path, ...], tree: Entry) -> str:
     return find(tree, path)[0].where
 
 
-def unknown_key(path: Path, siblings: Mapping[str, Any]) -> str:
+def unknown_key(path: Path, siblings: Mapping[str, Any], root: type[BaseModel] = RunConfig) -> str:
     """Return the sentence for a key that the schema does not have, with the full path of the one that was meant."""
     parents, key = path[:-1], str(path[-1])
     if key == "_base_":
         return f"'{dotted(path)}': '_base_' is allowed only at the top level of a file"
-    elsewhere = {str(known[-1]): dotted(known) for known in _keys()}
+    elsewhere = {str(known[-1]): dotted(known) for known in _keys(root)}
     here = {name: dotted((*parents, name)) for name in siblings}
     for known in (here, elsewhere):
         close = get_close_matches(key, list(known), n=1)
@@ -94,12 +97,22 @@ def unknown_key(path: Path, siblings: Mapping[str, Any]) -> str:
     return f"unknown key '{dotted(path)}'; expected one of {', '.join(here.values())}"
 
 
+def _model_at(path: Path) -> type[BaseModel]:
+    """Return the section, or the kind of the list's elements, at a path."""
+    model: type[BaseModel] = RunConfig
+    for key in path:
+        if isinstance(key, str):
+            annotation: Any = model.model_fields[key].annotation
+            model = next(iter(get_args(annotation)), annotation)
+    return model
+
+
 @cache
-def _keys() -> tuple[Path, ...]:
+def _keys(root: type[BaseModel]) -> tuple[Path, ...]:
     def below(model: type[BaseModel], path: Path) -> Iterator[Path]:
         for name, field in model.model_fields.items():
             yield (*path, name)
             if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
                 yield from below(field.annotation, (*path, name))
 
-    return tuple(below(RunConfig, ()))
+    return tuple(below(root, ()))

@@ -24,11 +24,21 @@ def load(path: str | os.PathLike[str], overrides: Iterable[str] = ()) -> RunConf
     Raises:
         ConfigError: naming every problem, each with the file and line or the override it comes from.
     """
+    return resolve(*layers_of(path, overrides))
+
+
+def layers_of(path: str | os.PathLike[str], overrides: Iterable[str] = ()) -> tuple[list[Entry], list[str]]:
+    """Return what `resolve` takes: the bases, the file and the overrides in order, and what was wrong in reading them.
+
+    Args:
+        path: as for `load`; the keys may be those of another kind of recipe.
+        overrides: as for `load`.
+    """
     recipe = _Recipe()
     layers = recipe.layers(Path(path), f"{path}", ())
     for override in overrides:
         layers += _override(override, recipe.problems)
-    return resolve(layers, recipe.problems)
+    return layers, recipe.problems
 
 
 def from_dict(values: Mapping[str, Any], source: str = "", overrides: Iterable[str] = ()) -> RunConfig:

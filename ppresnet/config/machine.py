@@ -66,3 +66,21 @@ class LogConfig(v.Section):
     """Optimizer steps from one line to the next."""
     visualdl: bool = True
     """Write VisualDL scalars too."""
+    histograms_every: v.CountOrZero = 0
+    """Optimizer steps from one VisualDL histogram of each weight and gradient to the next; 0 writes none."""
+    images: v.CountOrZero = 0
+    """Evaluation images that VisualDL shows with their predictions after each evaluation."""
+    graph: bool = False
+    """Let VisualDL show the graph of the network."""
+    gradients_every: v.CountOrZero = 0
+    """Optimizer steps from one gradient norm of each stage to the next; 0 measures none."""
+    activations_every: v.CountOrZero = 0
+    """Optimizer steps over which zeros after ReLUs and dead channels are counted; 0 counts none, which is quicker."""
+    prometheus_port: v.Port | None = None
+    """Port on which the first process answers Prometheus."""
+    prometheus_host: v.Text = "127.0.0.1"
+    """Address for that port; 0.0.0.0 lets other machines ask."""
+    textfile: v.PromFile | None = None
+    """A file for the textfile collector of node-exporter, which ends in .prom."""
+    wandb: v.Text | None = None
+    """Project of Weights & Biases that the numbers are sent to; needs the package wandb."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from ppresnet.config.available import AVAILABLE
+from ppresnet.config.optimizer import scaled_lr
 
 if TYPE_CHECKING:
     from ppresnet.config.schema import RunConfig
@@ -37,6 +38,9 @@ def conflicts(config: RunConfig) -> Iterator[Conflict]:
     yield from _pixels(config)
     yield from _schedule(config)
     yield from _growth(config)
+    yield from _log(config)
+    yield from _optim(config)
+    yield from _labels(config)
 
 
 def _unavailable(config: RunConfig) -> Iterator[Conflict]:
@@ -75,6 +79,14 @@ def _growth(config: RunConfig) -> Iterator[Conflict]:
         yield Conflict(("finetune", "new_head"), True, text)
 
 
+def _log(config: RunConfig) -> Iterator[Conflict]:
+    for key in ("histograms_every", "images", "graph"):
+        found = getattr(config.log, key)
+        if found and not config.log.visualdl:
+            text = f"expected log.visualdl to be true, which shows them, found it false and {_shown(found)} here"
+            yield Conflict(("log", key), found, text, (("log", "visualdl"),))
+
+
 def _schedule(config: RunConfig) -> Iterator[Conflict]:
     schedule, chosen = config.schedule, (("schedule", "name"),)
     if schedule.name == "step" and schedule.step_epochs is None:
@@ -83,6 +95,35 @@ def _schedule(config: RunConfig) -> Iterator[Conflict]:
     if schedule.name == "multistep" and not schedule.milestones:
         text = "expected at least one epoch because schedule.name is multistep, found an empty list"
         yield Conflict(("schedule", "milestones"), (), text, chosen)
-    if schedule.min_lr > config.optim.lr:
-        text = f"expected at most optim.lr, which is {config.optim.lr}, found {schedule.min_lr}"
+    top = scaled_lr(config.optim, config.train)
+    if schedule.min_lr > top:
+        scaled = "" if config.optim.lr_batch is None else " after scaling by optim.lr_batch"
+        text = f"expected at most optim.lr, which is {top:g}{scaled}, found {schedule.min_lr}"
         yield Conflict(("schedule", "min_lr"), schedule.min_lr, text, (("optim", "lr"),))
+
+
+def _optim(config: RunConfig) -> Iterator[Conflict]:
+    optim, chosen = config.optim, (("optim", "name"),)
+    if optim.name in ("lars", "lamb") and not optim.weight_decay:
+        text = f"expected a value above 0 because optim.name is {optim.name}, which scales the steps of decayed "
+        yield Conflict(("optim", "weight_decay"), 0.0, f"{text}parameters only, found 0", chosen)
+    if optim.name == "lars" and config.amp.level == "O2":
+        text = "expected O0 or O1 because optim.name is lars, which keeps no float32 weights, found O2"
+        yield Conflict(("amp", "level"), "O2", text, chosen)
+
+
+def _labels(config: RunConfig) -> Iterator[Conflict]:
+    if not config.data.multi_label:
+        return
+    chosen = (("data", "multi_label"),)
+    reason = "because data.multi_label is true"
+    if config.data.format != "list":
+        text = f"expected list {reason}, found {config.data.format}"
+        yield Conflict(("data", "format"), config.data.format, text, chosen)
+    if config.train.loss != "bce":
+        text = f"expected bce {reason}, found {config.train.loss}"
+        yield Conflict(("train", "loss"), config.train.loss, text, chosen)
+    if config.distill.checkpoint is not None:
+        text = f"expected null {reason}, and a teacher is learned from as one class an image, "
+        text += f"found {config.distill.checkpoint}"
+        yield Conflict(("distill", "checkpoint"), config.distill.checkpoint, text, chosen)

@@ -9,14 +9,14 @@ from pydantic import Strict, ValidationError, model_validator
 from ppresnet.config import values as v
 from ppresnet.config.augmentation import Augmentation
 from ppresnet.config.machine import AmpConfig, CheckpointConfig, HardwareConfig, LogConfig, RecomputeConfig
+from ppresnet.config.optimizer import OptimConfig, ScheduleConfig
 from ppresnet.config.rules import conflicts
 from ppresnet.config.training import (
     DistillConfig,
     EmaConfig,
     FinetuneConfig,
     GuardConfig,
-    OptimConfig,
-    ScheduleConfig,
+    SparsityConfig,
     TrainConfig,
 )
 
@@ -54,6 +54,8 @@ class DataConfig(v.Section):
 
     format: Literal["digits", "folder", "list", "cifar10", "cifar100", "sequence"] = "digits"
     """How the data set is laid out."""
+    multi_label: bool = False
+    """list: an image has any number of labels, `path 0,3,7` or `path -`; evaluated by mAP."""
     root: v.Text | None = None
     """Folder or zip; for `list` the folder that its paths are relative to."""
     train: v.Text = "train"
@@ -96,6 +98,7 @@ class RunConfig(v.Section):
     recompute: RecomputeConfig = RecomputeConfig()
     ema: EmaConfig = EmaConfig()
     distill: DistillConfig = DistillConfig()
+    sparsity: SparsityConfig = SparsityConfig()
     finetune: FinetuneConfig = FinetuneConfig()
     guard: GuardConfig = GuardConfig()
     hardware: HardwareConfig = HardwareConfig()

@@ -1,8 +1,8 @@
-"""The sections about the length of a run, its optimizer, and what it learns from."""
+"""The sections about the length of a run, and what it learns from."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from ppresnet.config import values as v
 
@@ -16,6 +16,8 @@ class TrainConfig(v.Section):
     """Images in one forward pass."""
     accumulate: v.Count = 1
     """Forward passes to one optimizer step."""
+    loss: Literal["cross_entropy", "bce"] = "cross_entropy"
+    """cross_entropy: one class an image; bce: a yes or no for each class."""
     label_smoothing: v.ShareBelowOne = 0.0
     """Share of the target spread over all classes."""
     eval_every: v.Count = 1
@@ -29,49 +31,7 @@ class TrainConfig(v.Section):
     grow_epochs: v.Count = 1
     """Epochs over which start_size grows to the full size."""
     patience: v.Count | None = None
-    """Evaluations without a better top-1 after which the run ends early."""
-
-
-class OptimConfig(v.Section):
-    """The optimizer; `momentum` and `nesterov` are for sgd, `beta1`, `beta2` and `epsilon` for adamw."""
-
-    name: Literal["sgd", "adamw"] = "sgd"
-    """The rule."""
-    lr: v.Positive = 0.1
-    """Learning rate at the top of the schedule."""
-    momentum: v.ShareBelowOne = 0.9
-    """sgd: share of the velocity kept each step."""
-    nesterov: bool = True
-    """sgd: look ahead along the velocity."""
-    beta1: v.ShareBelowOne = 0.9
-    """adamw: decay of the first moment."""
-    beta2: v.ShareBelowOne = 0.999
-    """adamw: decay of the second moment."""
-    epsilon: v.Positive = 1e-8
-    """adamw: added to the denominator."""
-    weight_decay: v.NotNegative = 5e-4
-    """Strength of the pull towards zero."""
-    clip_norm: v.Positive | None = None
-    """Largest global norm of the gradient."""
-    layer_decay: Annotated[v.Share, v.Field(gt=0)] = 1.0
-    """Factor of the learning rate from each stage to the one before it; 1 trains all alike."""
-
-
-class ScheduleConfig(v.Section):
-    """How the learning rate moves; `step_epochs` is for step, `milestones` for multistep, `gamma` for both."""
-
-    name: Literal["cosine", "step", "multistep", "constant"] = "cosine"
-    """The curve after the warm-up."""
-    warmup_epochs: v.NotNegative = 1.0
-    """Epochs of linear rise from zero; parts of an epoch are allowed."""
-    step_epochs: v.Count | None = None
-    """step: epochs from one drop to the next."""
-    milestones: v.Milestones = ()
-    """multistep: epochs at which the rate drops."""
-    gamma: Annotated[v.Share, v.Field(gt=0)] = 0.1
-    """Factor of each drop."""
-    min_lr: v.NotNegative = 0.0
-    """The rate never falls below this after the warm-up."""
+    """Evaluations without a better top-1, or mAP with several labels, after which the run ends early."""
 
 
 class EmaConfig(v.Section):
@@ -90,6 +50,15 @@ class DistillConfig(v.Section):
     """Share of the teacher in the loss."""
     temperature: v.Positive = 4.0
     """Softens both outputs."""
+
+
+class SparsityConfig(v.Section):
+    """Penalties that pull whole channels to zero, in preparation for pruning; the reported loss is without them."""
+
+    bn: v.NotNegative = 0.0
+    """Times the sum of the magnitudes of all BatchNorm scales (network slimming); 0 is off."""
+    group_lasso: v.NotNegative = 0.0
+    """Times the sum of the norms of all output channels of convolutions; 0 is off."""
 
 
 class FinetuneConfig(v.Section):

@@ -115,6 +115,12 @@ def _increasing(epochs: tuple[int, ...]) -> tuple[int, ...]:
     return epochs
 
 
+def _prom_file(path: str) -> str:
+    if not path.endswith(".prom"):
+        raise expected("a path that ends in .prom, since node-exporter reads no other")
+    return path
+
+
 Count = Annotated[int, Field(ge=1)]
 CountOrZero = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -122,6 +128,8 @@ ShareBelowOne = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Text = Annotated[str, Field(min_length=1)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+PromFile = Annotated[str, AfterValidator(_prom_file)]
 RunName = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
 ModelName = Annotated[str, AfterValidator(_known_model)]
 ActivationName = Annotated[str, AfterValidator(_known_activation)]

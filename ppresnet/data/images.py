@@ -26,7 +26,7 @@ class ImageFiles:
     Args:
         tree: where the files are.
         names: the files, relative to the tree's root.
-        labels: int64 [images].
+        labels: int64 [images], or [images, classes] of zeros and ones.
         classes: class names.
         in_channels: 1 to decode to grey, 3 to RGB.
         ignored: how many files were passed over because they are not images.

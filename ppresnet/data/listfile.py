@@ -1,9 +1,14 @@
-"""A text file of `path label` lines; the label is the last field, so paths may contain spaces."""
+"""A text file of `path label` lines; the label is the last field, so paths may contain spaces.
 
+With `data.multi_label` that field is `0,3,7`, or `-` for an image of no class.
+"""
+
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ppresnet.data.images import ImageFiles
 from ppresnet.data.tree import FolderTree, Tree, open_tree
@@ -13,7 +18,10 @@ from ppresnet.pixels import BrokenImage
 if TYPE_CHECKING:
     from ppresnet.config.schema import DataConfig
 
+Entry = tuple[str, tuple[int, ...]]
+
 CLASS_FILES = ("classes.txt", "labels.txt")
+_ONE = "`path label` with a whole number as label"
 
 
 def open_list(data: "DataConfig", split: str, in_channels: int, num_classes: int) -> ImageFiles:
@@ -28,11 +36,19 @@ def open_list(data: "DataConfig", split: str, in_channels: int, num_classes: int
     where = data.train if split == "train" else data.val
     lists, name = _place(tree, where)
     classes = _classes(lists, name) or tuple(str(label) for label in range(num_classes))
-    entries = _parse(_text(lists, name, f"data.{split}"), where, len(classes))
+    entries = _parse(_text(lists, name, f"data.{split}"), where, len(classes), data.multi_label)
     if missing := tree.missing(path for path, _ in entries):
         raise DataError(f"{where} names {len(missing)} files that are not in {tree.root}: {', '.join(missing[:5])}")
-    labels = np.array([label for _, label in entries], np.int64)
-    return ImageFiles(tree, [path for path, _ in entries], labels, classes, in_channels)
+    labels = [found for _, found in entries]
+    several = _indicators(labels, len(classes)) if data.multi_label else np.array([one for (one,) in labels], np.int64)
+    return ImageFiles(tree, [path for path, _ in entries], several, classes, in_channels)
+
+
+def _indicators(labels: Sequence[Sequence[int]], num_classes: int) -> NDArray[np.int64]:
+    found = np.zeros((len(labels), num_classes), np.int64)
+    for row, several in zip(found, labels, strict=True):
+        row[list(several)] = 1
+    return found
 
 
 def _place(tree: Tree, where: str) -> tuple[Tree, str]:
@@ -57,21 +73,26 @@ def _classes(tree: Tree, list_name: str) -> tuple[str, ...]:
     return ()
 
 
-def _parse(text: str, where: str, num_classes: int) -> list[tuple[str, int]]:
-    lines = text.split("\n")
-    entries = [_entry(line, f"{where}, line {at}", num_classes) for at, line in enumerate(lines, 1) if line.strip()]
+def _parse(text: str, where: str, num_classes: int, several: bool) -> list[Entry]:
+    lines = [(f"{where}, line {at}", line) for at, line in enumerate(text.split("\n"), 1) if line.strip()]
+    entries = [_entry(line, place, num_classes, several) for place, line in lines]
     if not entries:
         raise DataError(f"{where} lists no images; expected lines of `path label`")
     return entries
 
 
-def _entry(line: str, place: str, num_classes: int) -> tuple[str, int]:
-    fields = line.strip().rsplit(maxsplit=1)
-    if len(fields) != 2 or not fields[1].isascii() or not fields[1].isdigit():
-        raise DataError(f"{place}: expected `path label` with a whole number as label, found '{line.strip()[:200]}'")
-    path, label = fields[0], int(fields[1])
-    if label >= num_classes:
-        raise DataError(f"{place}: label {label} is outside 0 ... {num_classes - 1}; see model.num_classes")
+def _entry(line: str, place: str, num_classes: int, several: bool) -> Entry:
+    parts = line.strip().rsplit(maxsplit=1)
+    path, field = parts if len(parts) == 2 else ("", "")
+    fields = [] if several and field == "-" else field.split(",")
+    if not all(one.isascii() and one.isdigit() for one in fields):
+        labels = "`path 0,3,7` or `path -` with whole numbers as labels" if several else _ONE
+        raise DataError(f"{place}: expected {labels}, found '{line.strip()[:200]}'")
+    if len(fields) > 1 and not several:
+        raise DataError(f"{place}: found {len(fields)} labels, '{field}'; expected one, or data.multi_label: true")
+    found = tuple(map(int, fields))
+    if outside := [label for label in found if label >= num_classes]:
+        raise DataError(f"{place}: label {outside[0]} is outside 0 ... {num_classes - 1}; see model.num_classes")
     if path.startswith("/") or ".." in path.split("/"):
         raise DataError(f"{place}: '{path}' leaves data.root; paths must be relative to it, without '..'")
-    return path, label
+    return path, found

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 class Mixed:
     """A batch whose images show two labels each.
 
-    `images` is float32 NCHW; `labels` and `others` are int64 [batch]; `share`, from 0 to 1, is that of `labels`.
+    `images` is float32 NCHW; `labels` and `others` are as in a `Batch`; `share`, from 0 to 1, is that of `labels`.
     """
 
     images: NDArray[np.float32]
@@ -33,7 +33,7 @@ def mix(
 
     Args:
         images_NCHW: float32 [batch, channels, height, width]; left as it is.
-        labels: int64 [batch].
+        labels: as in a `Batch`.
         rng: decides everything random.
         mixup: alpha of Mixup (Zhang et al. 2017, arXiv:1710.09412), whose shares come from Beta(alpha, alpha); 0: off.
         cutmix: alpha of CutMix (Yun et al. 2019, arXiv:1905.04899); 0: off.

@@ -31,7 +31,8 @@ class PixelBatch:
 class Batch:
     """A batch as the network takes it, without the broken images.
 
-    `images` is float32 [good, channels, size, size], `labels` and `indices` are int64 [good].
+    `images` is float32 [good, channels, size, size], `labels` and `indices` are int64 [good]; where images have several
+    labels, those are int64 [good, classes] of zeros and ones.
     """
 
     images: NDArray[np.float32]

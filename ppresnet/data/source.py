@@ -29,7 +29,7 @@ class Source(Protocol):
 
     @property
     def labels(self) -> NDArray[np.int64]:
-        """The label of each image: int64 [images]."""
+        """The label of each image: int64 [images]; with several, int64 [images, classes] of zeros and ones."""
         ...
 
     def __len__(self) -> int: ...

@@ -6,6 +6,7 @@ from ppresnet.layers.conv import ConvNorm
 from ppresnet.layers.dense import DenseLayer, DenseSkip, Transition
 from ppresnet.layers.depthwise import DepthwiseSeparable
 from ppresnet.layers.drop_path import DropPath
+from ppresnet.layers.head import Head
 from ppresnet.layers.norm import NORMS, normalisation
 from ppresnet.layers.preact import BareConv, NormAct, PreActResidual
 from ppresnet.layers.pyramid import Level
@@ -26,6 +27,7 @@ __all__ = [
     "DenseSkip",
     "DepthwiseSeparable",
     "DropPath",
+    "Head",
     "IdentitySkip",
     "ImageNetStem",
     "Level",

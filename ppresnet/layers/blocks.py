@@ -1,6 +1,6 @@
 """Residual blocks, act(skip(x) + branch(x)), and the plain blocks that the degradation experiment compares them to."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from paddle import Tensor, nn
 
@@ -52,15 +52,15 @@ class Residual(nn.Layer):
         return self.act(identity + out)
 
 
-class BasicBlock(Residual):
-    """Two 3x3 convolutions beside a skip (He et al. 2015, figure 5 left).
+class BranchBlock(Residual):
+    """A branch of convolutions that the class names in `make_branch`, beside a skip.
 
     Args:
         in_channels: channels of the input.
-        widths: output channels of the two convolutions.
+        widths: output channels of the branch's convolutions.
         skip: `identity`, `projection` or `zero_pad`.
-        stride: of the first convolution.
-        groups: of the first convolution; only 1.
+        stride: of the first 3x3 convolution.
+        groups: cardinality of the first 3x3 convolution (Xie et al. 2016, arXiv:1611.05431); only 1 in a basic block.
         act: name of the activations.
         drop_path: probability of dropping the branch in training.
         norm: name of the normalisations.
@@ -68,8 +68,10 @@ class BasicBlock(Residual):
         pad_before: zero channels that a zero_pad skip puts before its input; None for half of them.
 
     Raises:
-        ConfigError: the skip does not match the branch, or the widths are not two.
+        ConfigError: the skip does not match the branch, or there are too many or too few widths.
     """
+
+    make_branch: Callable[..., nn.Sequential]
 
     def __init__(
         self,
@@ -84,43 +86,7 @@ class BasicBlock(Residual):
         se: int | None = None,
         pad_before: int | None = None,
     ) -> None:
-        branch = basic_branch(in_channels, widths, stride, groups, act, norm)
-        super().__init__(branch, skip_of(skip, in_channels, widths[-1], stride, norm, pad_before), act, drop_path, se)
-
-
-class Bottleneck(Residual):
-    """1x1, 3x3 and 1x1 convolutions beside a skip (He et al. 2015, figure 5 right), the stride in the 3x3 (v1.5).
-
-    Args:
-        in_channels: channels of the input.
-        widths: output channels of the three convolutions.
-        skip: `identity`, `projection` or `zero_pad`.
-        stride: of the 3x3 convolution.
-        groups: cardinality of the 3x3 convolution (Xie et al. 2016, arXiv:1611.05431).
-        act: name of the activations.
-        drop_path: probability of dropping the branch in training.
-        norm: name of the normalisations.
-        se: inner width of the squeeze and excitation of the branch; None for a branch without.
-        pad_before: zero channels that a zero_pad skip puts before its input; None for half of them.
-
-    Raises:
-        ConfigError: the skip does not match the branch, or the widths are not three.
-    """
-
-    def __init__(
-        self,
-        in_channels: int,
-        widths: tuple[int, ...],
-        skip: str,
-        stride: int = 1,
-        groups: int = 1,
-        act: str = "relu",
-        drop_path: float = 0.0,
-        norm: str = "batch",
-        se: int | None = None,
-        pad_before: int | None = None,
-    ) -> None:
-        branch = bottleneck_branch(in_channels, widths, stride, groups, act, norm)
+        branch = self.make_branch(in_channels, widths, stride, groups, act, norm)
         super().__init__(branch, skip_of(skip, in_channels, widths[-1], stride, norm, pad_before), act, drop_path, se)
 
 
@@ -173,6 +139,18 @@ def bottleneck_branch(
 
 def _squeeze_excite(branch: nn.Sequential, reduced: int | None) -> nn.Layer:
     return nn.Identity() if reduced is None else SqueezeExcite(branch[-1].conv.weight.shape[0], reduced)
+
+
+class BasicBlock(BranchBlock):
+    """Two 3x3 convolutions beside a skip (He et al. 2015, figure 5 left)."""
+
+    make_branch = staticmethod(basic_branch)
+
+
+class Bottleneck(BranchBlock):
+    """1x1, 3x3 and 1x1 convolutions beside a skip (He et al. 2015, figure 5 right), the stride in the 3x3 (v1.5)."""
+
+    make_branch = staticmethod(bottleneck_branch)
 
 
 def skip_of(

@@ -29,3 +29,8 @@ class DropPath(nn.Layer):
     def extra_repr(self) -> str:
         """Return the rate, for printing."""
         return f"rate={self.rate}"
+
+
+def linear_rates(highest: float, blocks: int) -> list[float]:
+    """Return the rate of each block, from zero at the first to the highest at the last (Huang et al., section 3)."""
+    return [highest * index / max(blocks - 1, 1) for index in range(blocks)]

@@ -2,12 +2,13 @@
 
 from paddle import Tensor, nn
 
-from ppresnet.layers import BareConv, DenseLayer, ImageNetStem, Level, NormAct, Transition
-from ppresnet.models.resnet import Head
+from ppresnet.layers import BareConv, DenseLayer, Head, ImageNetStem, Level, NormAct, Transition
+from ppresnet.layers.drop_path import linear_rates
+from ppresnet.models.staged import StagedNetwork
 from ppresnet.spec import DenseNetSpec
 
 
-class DenseNet(nn.Layer):
+class DenseNet(StagedNetwork):
     """A densely connected network built from its spec (Huang et al. 2016, arXiv:1608.06993).
 
     Args:
@@ -23,7 +24,7 @@ class DenseNet(nn.Layer):
         self.spec = spec
         self.stem, stride = _stem(spec)
         channels, levels = spec.stem.width, []
-        rates = iter(_rates(spec))
+        rates = iter(linear_rates(spec.drop_path, sum(map(len, spec.stages))))
         stages, transitions = [], []
         for stage, transition in zip(spec.stages, (*spec.transitions, None), strict=True):
             layers = []
@@ -53,17 +54,8 @@ class DenseNet(nn.Layer):
             maps.append(x_NCHW)
         return (*maps[:-1], self.after(x_NCHW))
 
-    def forward(self, image_NCHW: Tensor) -> Tensor:
-        """Return the logits, float32 [batch, num_classes], of float32 images [batch, in_channels, height, width]."""
-        return self.head(self.features(image_NCHW)[-1])
-
 
 def _stem(spec: DenseNetSpec) -> tuple[nn.Layer, int]:
     if spec.stem.kind == "imagenet":
         return ImageNetStem(spec.in_channels, spec.stem.width, spec.act, spec.norm), ImageNetStem.STRIDE
     return BareConv(spec.in_channels, spec.stem.width, 3), 1
-
-
-def _rates(spec: DenseNetSpec) -> list[float]:
-    total = sum(len(stage) for stage in spec.stages)
-    return [spec.drop_path * index / max(total - 1, 1) for index in range(total)]

@@ -6,17 +6,15 @@ from paddle import Tensor, nn
 
 from ppresnet.layers import ConvNorm, DepthwiseSeparable, Level, activation
 from ppresnet.layers.conv import kaiming_fan_out
+from ppresnet.models.staged import StagedNetwork
 from ppresnet.spec import LCNetSpec
 
 
-class LCNet(nn.Layer):
+class LCNet(StagedNetwork):
     """A PP-LCNet built from its spec (Cui et al. 2021, arXiv:2109.15099).
 
     Args:
         spec: the architecture; kept as `self.spec`.
-
-    Attributes:
-        pyramid: channels and stride of each map that `features` returns, one a stage.
     """
 
     def __init__(self, spec: LCNetSpec) -> None:
@@ -36,19 +34,6 @@ class LCNet(nn.Layer):
         self.stages = nn.Sequential(*stages)
         self.pyramid = tuple(levels)
         self.head = LCNetHead(channels, spec)
-
-    def features(self, image_NCHW: Tensor) -> tuple[Tensor, ...]:
-        """Return the output of each stage, finest first, as `pyramid` says."""
-        x_NCHW = self.stem(image_NCHW)
-        maps = []
-        for stage in self.stages:
-            x_NCHW = stage(x_NCHW)
-            maps.append(x_NCHW)
-        return tuple(maps)
-
-    def forward(self, image_NCHW: Tensor) -> Tensor:
-        """Return the logits, float32 [batch, num_classes], of float32 images [batch, in_channels, height, width]."""
-        return self.head(self.features(image_NCHW)[-1])
 
 
 class LCNetHead(nn.Layer):

@@ -1,12 +1,13 @@
 """Pre-activation ResNet and wide residual networks for CIFAR."""
 
 from collections.abc import Mapping
+from functools import partial
 
 from paddle import Tensor, nn
 
 from ppresnet.errors import ConfigError
-from ppresnet.layers import BareConv, Level, NormAct, PreActResidual
-from ppresnet.models.resnet import Head
+from ppresnet.layers import BareConv, Head, Level, NormAct, PreActResidual
+from ppresnet.models.staged import StagedNetwork, stacked
 from ppresnet.spec import PreActBlockSpec, PreActSpec
 
 
@@ -40,14 +41,11 @@ STEMS: Mapping[str, type[BareCifarStem] | type[BareImageNetStem]] = {
 }
 
 
-class PreActResNet(nn.Layer):
+class PreActResNet(StagedNetwork):
     """A pre-activation network built from its spec (He et al. 2016, arXiv:1603.05027).
 
     Args:
         spec: the architecture; kept as `self.spec`.
-
-    Attributes:
-        pyramid: channels and stride of each map that `features` returns, one a stage.
 
     Raises:
         ConfigError: a block's skip does not match its branch, or `zero_init_gamma` is set.
@@ -63,36 +61,19 @@ class PreActResNet(nn.Layer):
         self.spec = spec
         stem = STEMS[spec.stem.kind]
         self.stem = stem(spec.in_channels, spec.stem.width)
-        total = sum(len(stage) for stage in spec.stages)
-        channels, stride, index = spec.stem.width, stem.STRIDE, 0
-        stages, levels = [], []
-        for stage in spec.stages:
-            blocks = []
-            for block in stage:
-                blocks.append(_block(block, channels, spec, spec.drop_path * index / max(total - 1, 1)))
-                channels, stride, index = block.widths[-1], stride * block.stride, index + 1
-            stages.append(nn.Sequential(*blocks))
-            levels.append(Level(channels, stride))
-        self.stages = nn.Sequential(*stages)
-        self.pyramid = tuple(levels)
+        entry = Level(spec.stem.width, stem.STRIDE)
+        self.stages, self.pyramid = stacked(spec.stages, entry, spec.drop_path, partial(_block, spec))
+        channels = self.pyramid[-1].channels
         self.after = NormAct(channels, spec.act, spec.norm)
         self.head = Head(channels, spec.num_classes, spec.dropout if spec.dropout_at == "head" else 0.0)
 
     def features(self, image_NCHW: Tensor) -> tuple[Tensor, ...]:
         """Return the output of each stage, finest first, as `pyramid` says; the last one normalised and activated."""
-        x_NCHW = self.stem(image_NCHW)
-        maps = []
-        for stage in self.stages:
-            x_NCHW = stage(x_NCHW)
-            maps.append(x_NCHW)
-        return (*maps[:-1], self.after(x_NCHW))
-
-    def forward(self, image_NCHW: Tensor) -> Tensor:
-        """Return the logits, float32 [batch, num_classes], of float32 images [batch, in_channels, height, width]."""
-        return self.head(self.features(image_NCHW)[-1])
+        maps = self._maps(image_NCHW)
+        return (*maps[:-1], self.after(maps[-1]))
 
 
-def _block(block: PreActBlockSpec, in_channels: int, spec: PreActSpec, drop_path: float) -> PreActResidual:
+def _block(spec: PreActSpec, block: PreActBlockSpec, in_channels: int, drop_path: float) -> PreActResidual:
     return PreActResidual(
         block.kind,
         in_channels,

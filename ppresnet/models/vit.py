@@ -4,6 +4,7 @@ from paddle import Tensor, nn
 
 from ppresnet.layers import Level
 from ppresnet.layers.attention import EncoderBlock, layer_norm, linear
+from ppresnet.layers.drop_path import linear_rates
 from ppresnet.layers.patch_embed import ClassToken, PatchEmbed, map_of
 from ppresnet.models.vit_hybrid import hybrid_backbone
 from ppresnet.spec.vit import ViTSpec
@@ -31,10 +32,9 @@ class VisionTransformer(nn.Layer):
             channels = spec.stem.channels
         self.patch_embed = PatchEmbed(channels, spec.width, spec.patch, spec.grid, backbone)
         self.tokens = ClassToken(spec.grid**2, spec.width)
-        last = max(len(spec.blocks) - 1, 1)
         blocks = (
-            EncoderBlock(spec.width, block.heads, block.head_dim, block.mlp, spec.act, spec.drop_path * index / last)
-            for index, block in enumerate(spec.blocks)
+            EncoderBlock(spec.width, block.heads, block.head_dim, block.mlp, spec.act, rate)
+            for block, rate in zip(spec.blocks, linear_rates(spec.drop_path, len(spec.blocks)), strict=True)
         )
         self.stages = nn.Sequential(nn.Sequential(*blocks))
         self.norm = layer_norm(spec.width)

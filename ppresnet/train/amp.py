@@ -10,11 +10,14 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+import numpy as np
 import paddle
 from paddle import nn
 from paddle.optimizer import Optimizer
 
+from ppresnet import onednn
 from ppresnet.config import AmpConfig
+from ppresnet.train.optim import MASTERS
 from ppresnet.train.scaling import LossScale
 
 
@@ -43,6 +46,15 @@ def decorated(config: AmpConfig, device: str, model: nn.Layer, optimizer: Optimi
     )
 
 
+def full_weights(model: nn.Layer, optimizer: Optimizer) -> dict[str, np.ndarray]:
+    """Return parameters and running statistics by structured name, in float32: O2's masters where there are any."""
+    masters = optimizer.state_dict().get(MASTERS, {})
+    automatic = {name: parameter.name for name, parameter in model.named_parameters()}
+    tensors = {name: masters.get(automatic.get(name), tensor) for name, tensor in model.state_dict().items()}
+    short = (paddle.float16, paddle.bfloat16)
+    return {name: np.asarray(one.astype("float32") if one.dtype in short else one) for name, one in tensors.items()}
+
+
 def loss_scale(config: AmpConfig, device: str) -> LossScale | None:
     """Return the loss scale of float16 on a GPU; no other type needs one."""
     if config.level == "O0" or config.dtype != "float16" or device == "cpu":
@@ -56,6 +68,8 @@ def without_effect(config: AmpConfig, device: str) -> str | None:
         return None
     if config.dtype == "float16":
         return "amp: float16 does nothing on a CPU; everything is float32 (bfloat16 runs inside oneDNN's kernels)"
+    if onednn.active() is None:
+        return "amp: bfloat16 does nothing on a CPU without oneDNN's kernels; everything is float32"
     if config.level == "O2" or config.allow or config.deny:
         return "amp: on a CPU bfloat16 is inside oneDNN's kernels alone; O2, allow and deny change nothing there"
     return None

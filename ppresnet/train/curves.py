@@ -1,4 +1,4 @@
-"""Pictures of a run: the training curves and the confusion matrix."""
+"""Pictures of a run: training curves, confusion matrix and reliability."""
 
 import io
 import logging
@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ppresnet.files import atomic_write
+from ppresnet.train.calibration import BINS, Calibration
 from ppresnet.train.journal import read_records
 
 mpl.use("Agg")
@@ -48,6 +49,23 @@ def draw_confusion(confusion: np.ndarray, classes: tuple[str, ...], picture: Pat
                 colour = "white" if shares[row, column] > 0.5 else "black"
                 axis.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=8)
     axis.set(xlabel="predicted", ylabel="true")
+    _save(figure, picture)
+
+
+def draw_reliability(calibration: Calibration, picture: Path) -> None:
+    """Write a PNG of the accuracy in each bin of confidence, and of how many images it has."""
+    middles = (np.arange(BINS) + 0.5) / BINS
+    images = np.maximum(calibration.images, 1)
+    figure = Figure(figsize=(4.5, 6.0), layout="constrained")
+    axes, counts = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    axes.bar(middles, calibration.right / images, width=0.9 / BINS, label="accuracy")
+    axes.plot([0, 1], [0, 1], color="black", linestyle="--", label="calibrated")
+    filled = calibration.images > 0
+    axes.plot(middles[filled], (calibration.confidence / images)[filled], "o", color="tab:orange", label="confidence")
+    axes.set(title=f"ECE {calibration.ece:.2f} %", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1))
+    axes.legend()
+    counts.bar(middles, calibration.images, width=0.9 / BINS, color="tab:gray")
+    counts.set(xlabel="confidence", ylabel="images")
     _save(figure, picture)
 
 

@@ -11,7 +11,7 @@ from paddle import Tensor, nn
 
 
 class Ema:
-    """Keeps an average of every float tensor of a network's state, running statistics among them.
+    """Keeps a float32 average of every float tensor of a network's state, running statistics among them.
 
     Early in training the average would remember the random start for long, so that its decay warms up:
     min(decay, (1 + steps) / (10 + steps)).
@@ -31,7 +31,7 @@ class Ema:
             name: tensor for name, tensor in model.state_dict().items() if tensor.is_floating_point()
         }
         self._average = {
-            name: paddle.to_tensor(state[name]) if state else tensor.clone().detach()
+            name: paddle.to_tensor(state[name]) if state else _as(tensor.clone().detach(), paddle.float32)
             for name, tensor in self._live.items()
         }
 
@@ -42,7 +42,7 @@ class Ema:
         self.steps += 1
         for name, average in self._average.items():
             average.scale_(decay)
-            average.add_(self._live[name].scale(1.0 - decay))
+            average.add_(_as(self._live[name], paddle.float32).scale(1.0 - decay))
 
     def state(self) -> dict[str, np.ndarray]:
         """Return the average as arrays, by structured names."""
@@ -65,4 +65,9 @@ class Ema:
 
     def _write(self, tensors: Mapping[str, Tensor]) -> None:
         for name, tensor in self._live.items():
-            tensor.set_value(tensors[name])
+            tensor.set_value(_as(tensors[name], tensor.dtype))
+
+
+def _as(tensor: Tensor, kind: paddle.dtype) -> Tensor:
+    """Return a tensor in a type, itself where it has that type already."""
+    return tensor if tensor.dtype == kind else tensor.astype(kind)

@@ -1,16 +1,20 @@
 """Evaluation of a network over a split."""
 
-import math
+from __future__ import annotations
+
 from collections.abc import Callable
 
 import numpy as np
 import paddle
-import paddle.nn.functional as F
 from paddle import nn
 
 from ppresnet.config import RunConfig
-from ppresnet.data import Batch, Broken, BrokenReport, Loader, Samples, batches, open_split, preprocess_of
+from ppresnet.data import Batch, Broken, BrokenReport, Loader, Samples, Source, batches, open_split, preprocess_of
+from ppresnet.data.views import VIEWS, CornerSamples
+from ppresnet.train.averaging import averaged_logits
+from ppresnet.train.losses import Kind, summed_cross_entropy
 from ppresnet.train.metrics import Evaluation
+from ppresnet.train.multilabel import MultiLabelEvaluation
 from ppresnet.train.ranks import ALONE, Ranks
 
 
@@ -21,28 +25,31 @@ def evaluate(
     broken: BrokenReport,
     after_batch: Callable[[], None] = lambda: None,
     ranks: Ranks = ALONE,
-) -> Evaluation:
+    kind: Kind = "cross_entropy",
+    mirror: bool = False,
+) -> Evaluation | MultiLabelEvaluation:
     """Return the metrics of a network over all images of a split, the same numbers with any number of processes.
 
     The batches are dealt out whole to the processes, none twice.
 
     Args:
         model: put into evaluation mode, and back into the mode it was in.
-        loader: of the split; its images are not augmented.
+        loader: of the split; its images are not augmented, and have one view or several.
         batch_size: images per forward pass.
         broken: collects the images that cannot be read.
         after_batch: is called after each batch, or one in each process, and may raise to leave.
         ranks: the processes; each has the same network.
+        kind: the loss that the network is trained with.
+        mirror: show each view mirrored too; the probabilities of all views are averaged.
 
     Raises:
         DataError: more images are broken than the report tolerates.
     """
     source = loader.samples.source
-    result = Evaluation.empty(source.classes)
+    whole = batches(len(source), batch_size)
+    result = _nothing_yet(source, len(whole), kind)
     was_training = model.training
     model.eval()
-    whole = batches(len(source), batch_size)
-    losses = np.zeros(len(whole))
     own = range(ranks.rank, len(whole), ranks.size)
     loaded = loader.run(0, [whole[number] for number in own])
     with paddle.no_grad():
@@ -51,39 +58,49 @@ def evaluate(
                 if number < len(whole):
                     batch = next(loaded)
                     broken.add(batch.broken)
-                    losses[number] = _count(result, model, batch)
+                    _count(result, model, batch, number, kind, mirror)
             after_batch()
     if was_training:
         model.train()
     for found in ranks.gather([(item.name, item.reason) for item in broken.broken]):
         broken.add(Broken(name, reason) for name, reason in found)
     result.broken = [item.name for item in broken.broken]
-    result.confusion, (result.in_top5,) = (
-        ranks.total(result.confusion),
-        map(int, ranks.total(np.array([result.in_top5]))),
-    )
-    result.loss_sum = math.fsum(ranks.total(losses))  # exact, so that no order of the sum shows
+    result.merge(ranks)
     return result
 
 
-def _count(result: Evaluation, model: nn.Layer, batch: Batch) -> float:
-    """Add a batch to the result, and return the sum of its losses."""
-    if not len(batch.labels):
-        return 0.0
-    logits = model(paddle.to_tensor(batch.images))
-    losses = float(F.cross_entropy(logits, paddle.to_tensor(batch.labels), reduction="sum"))
-    result.add(losses, logits.numpy(), batch.labels)
-    return losses
+def _nothing_yet(source: Source, count: int, kind: Kind) -> Evaluation | MultiLabelEvaluation:
+    if source.labels.ndim == 2:
+        return MultiLabelEvaluation(source.classes, source.labels, np.zeros(count))
+    return Evaluation.empty(source.classes, count, binary=kind == "bce")
 
 
-def evaluate_split(model: nn.Layer, config: RunConfig) -> Evaluation:
+def _count(
+    result: Evaluation | MultiLabelEvaluation, model: nn.Layer, batch: Batch, number: int, kind: Kind, mirror: bool
+) -> None:
+    if len(batch.labels):
+        logits = averaged_logits(model, batch.images, mirror, binary=kind == "bce")
+        losses = summed_cross_entropy(logits, paddle.to_tensor(batch.labels), kind)
+        result.add(losses, logits.numpy(), batch.labels, batch.indices, number)
+
+
+def evaluate_split(model: nn.Layer, config: RunConfig, views: str = "none") -> Evaluation | MultiLabelEvaluation:
     """Return the metrics of a network on the evaluation split of a recipe.
+
+    Args:
+        model: the network.
+        config: the recipe.
+        views: a name of `VIEWS`, over which probabilities are averaged.
 
     Raises:
         DataError: the data set does not fit the recipe's classes, or is missing or too broken.
+        ConfigError: the views are crops, and `data.resize` leaves nothing to crop.
     """
     channels = config.model.in_channels
     source = open_split(config.data, "val", in_channels=channels, num_classes=config.model.num_classes)
-    samples = Samples(source, preprocess_of(config.data, channels))
+    cropped = CornerSamples if VIEWS[views].corners else Samples
+    samples = cropped(source, preprocess_of(config.data, channels))
+    broken = BrokenReport(config.data.max_broken, len(source))
     with Loader(samples, workers=config.data.workers) as loader:
-        return evaluate(model, loader, config.train.batch_size, BrokenReport(config.data.max_broken, len(source)))
+        size, mirror = config.train.batch_size, VIEWS[views].mirror
+        return evaluate(model, loader, size, broken, kind=config.train.loss, mirror=mirror)

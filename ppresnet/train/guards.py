@@ -12,7 +12,7 @@ import paddle
 from paddle import Tensor, nn
 
 from ppresnet.config import GuardConfig
-from ppresnet.train.recompute import kept_statistics
+from ppresnet.train.gradients import STATISTICS
 
 Verdict = Literal["go", "skip", "rollback", "diverged"]
 MEMORY = 0.98  # share of the mean loss that each good step keeps
@@ -65,7 +65,10 @@ class Guard:
 
 
 def bad_gradient(model: nn.Layer) -> str | None:
-    """Return the name of the first parameter whose gradient is NaN or infinite, None where all are finite."""
+    """Return which gradient was the first to be NaN or infinite, None where all are finite.
+
+    The backward pass goes from the last layer to the first, and takes what it meets along.
+    """
     gradients = {name: p.grad for name, p in model.named_parameters() if p.trainable and p.grad is not None}
     if not gradients:
         return None
@@ -73,7 +76,7 @@ def bad_gradient(model: nn.Layer) -> str | None:
     if bool(paddle.stack(finite).all()):
         return None
     bad: list[str] = [name for name, flag in zip(gradients, finite, strict=True) if not bool(flag)]
-    return bad[0]
+    return bad[-1]
 
 
 def bad_layer(model: nn.Layer, images_NCHW: Tensor) -> str | None:
@@ -82,9 +85,21 @@ def bad_layer(model: nn.Layer, images_NCHW: Tensor) -> str | None:
     The layers run as in training, without a gradient, and running statistics stay as they are.
     """
     found: list[str] = []
-    with paddle.no_grad(), kept_statistics([model]), _watched(model, found):
+    with paddle.no_grad(), _statistics_put_back(model), _watched(model, found):
         model(images_NCHW)
     return found[0] if found else None
+
+
+@contextmanager
+def _statistics_put_back(model: nn.Layer) -> Iterator[None]:
+    # A momentum of 1 would not do: NaN times 0 is NaN.
+    running = [tensor for name, tensor in model.state_dict().items() if name.endswith(STATISTICS)]
+    before = [tensor.clone() for tensor in running]
+    try:
+        yield
+    finally:
+        for tensor, old in zip(running, before, strict=True):
+            paddle.assign(old, output=tensor)
 
 
 @contextmanager
@@ -96,8 +111,8 @@ def _watched(model: nn.Layer, found: list[str]) -> Iterator[None]:
 
         return look
 
-    leaves = [(name, layer) for name, layer in model.named_sublayers() if not layer.sublayers()]
-    hooks = [layer.register_forward_post_hook(watch(name)) for name, layer in leaves]
+    # Layers with layers inside too, since oneDNN's kernels take the place of both; the inner ones end first.
+    hooks = [layer.register_forward_post_hook(watch(name)) for name, layer in model.named_sublayers()]
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""What a run tells: `metrics.jsonl`, VisualDL scalars and a progress bar."""
+"""What a run tells: `metrics.jsonl`, numbers for whoever watches, and a progress bar."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from ppresnet.config import RunConfig
+from ppresnet.train.monitors import Isolation, Sinks, open_sinks
 
 Record = Mapping[str, object]
 
@@ -20,18 +22,23 @@ class Journal:
     """Appends records to `metrics.jsonl` and shows how the run goes on stderr.
 
     The file holds nothing that differs between two runs of one recipe (no times, no rates), so that the metrics of a
-    resumed run are byte-identical to those of an uninterrupted one. Rates go to the bar and to VisualDL.
+    resumed run are byte-identical to those of an uninterrupted one. Rates go to the bar and to the sinks.
 
     Args:
         output: the run's folder.
         total_steps: optimiser steps of the whole run, for the bar.
-        visualdl: write VisualDL scalars to `output/visualdl`.
+        config: the recipe, whose `log` section names the sinks.
+
+    Attributes:
+        isolation: tells what fails of the sinks and monitors, and lets the run go on.
+        sinks: where numbers go besides.
     """
 
-    def __init__(self, output: Path, total_steps: int, visualdl: bool) -> None:
+    def __init__(self, output: Path, total_steps: int, config: RunConfig) -> None:
         self.path = output / "metrics.jsonl"
         self._console = Console(file=sys.stderr, stderr=True)
-        self._visualdl = _visualdl_writer(output / "visualdl") if visualdl else None
+        self.isolation = Isolation(self.say)
+        self.sinks: Sinks = open_sinks(config, output, self.isolation)
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -52,10 +59,9 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop the bar and close VisualDL's file."""
+        """Stop the bar and close the sinks."""
         self._bar.stop()
-        if self._visualdl is not None:
-            self._visualdl.close()
+        self.sinks.close()
 
     def rewind(self, length: int) -> None:
         """Cut the file to the bytes that the restored checkpoint knew of; what came later will be written anew."""
@@ -75,12 +81,9 @@ class Journal:
         self.scalars(kind, step, record)
 
     def scalars(self, kind: str, step: int, record: Record) -> None:
-        """Write the numbers of a record to VisualDL only."""
-        if self._visualdl is None:
-            return
-        for name, value in record.items():
-            if isinstance(value, (int, float)):
-                self._visualdl.add_scalar(f"{kind}/{name}", float(value), step)
+        """Give the numbers of a record to the sinks only."""
+        numbers = {name: float(value) for name, value in record.items() if isinstance(value, (int, float))}
+        self.sinks.write(kind, step, numbers)
 
     def show(self, step: int, description: str, rate: float, loss: float) -> None:
         """Move the bar; rate is in images per second."""
@@ -129,9 +132,3 @@ class NoJournal(Journal):
 def read_records(path: Path) -> list[dict[str, object]]:
     """Return the records of a `metrics.jsonl`."""
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
-def _visualdl_writer(folder: Path) -> Any:
-    from visualdl import LogWriter
-
-    return LogWriter(logdir=str(folder), display_name=folder.parent.name)

@@ -18,7 +18,7 @@ def training_kernels(
     Yields what hardware.json keeps of it: `onednn`, the version of the library or None for Paddle's own kernels.
 
     Args:
-        config: the recipe; `amp: {level: O1, dtype: bfloat16}` means bf16 inside the kernels.
+        config: the recipe; `amp: {level: O1, dtype: bfloat16}` (or O2) means bf16 inside the kernels.
         report: is given a line that says which kernels run, or why these do not.
         repeat: what an interrupted run kept; `auto` takes Paddle's own again where that run had them, since both
             round differently.
@@ -30,7 +30,7 @@ def training_kernels(
     before = (repeat or {}).get("onednn", "")
     if setting == "auto" and before is None:
         setting = "disabled"
-    short = config.amp.level == "O1" and config.amp.dtype == "bfloat16"
+    short = config.amp.level != "O0" and config.amp.dtype == "bfloat16"
     report(onednn.enable(setting, "bfloat16" if short else "float32", [ConvNorm]))
     kernels = onednn.active()
     version = ".".join(map(str, kernels.library.version)) if kernels is not None else None

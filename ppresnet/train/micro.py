@@ -6,10 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from paddle import nn
+from ppresnet.errors import RequestError
 
 Result = TypeVar("Result")
-MOST = 64  # parts
 # What Paddle says in a RuntimeError or SystemError when an allocation fails, seen in 2.6.2 and 3.3.1.
 _SIGNS = ("ResourceExhausted", "out of memory", "Out of memory", "cannot allocate memory")
 
@@ -18,8 +17,9 @@ _SIGNS = ("ResourceExhausted", "out of memory", "Out of memory", "cannot allocat
 class Memory:
     """How many parts a batch is cut into, doubled whenever one does not fit.
 
-    The gradient stays that of the whole batch. BatchNorm normalises each part by its own statistics, so that a network
-    with it learns a little differently; GroupNorm and LayerNorm do not depend on the cut.
+    The gradient stays that of the whole batch. BatchNorm normalises each part by its own statistics and moves the
+    running ones once for each, so that a network with it learns a little differently; GroupNorm and LayerNorm do not
+    depend on the cut.
 
     Attributes:
         parts: of each batch.
@@ -29,26 +29,34 @@ class Memory:
     parts: int = 1
     report: Callable[[str], None] = print
 
-    def run(self, work: Callable[[], Result], model: nn.Layer) -> Result:
+    def run(self, work: Callable[[], Result], undo: Callable[[], None], images: int) -> Result:
         """Return what `work` does, done again with smaller parts while memory runs out.
 
         Args:
-            work: forward and backward of one batch in `parts` parts.
-            model: its gradients, which a failed attempt leaves half done, are put back to what they were.
+            work: forward and backward of batches in `parts` parts each.
+            undo: takes back what a failed attempt left half done, gradients and running statistics.
+            images: of the largest batch; 1 where batches cannot be cut.
+
+        Raises:
+            RequestError: memory runs out with the smallest parts too.
         """
         while True:
-            before = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
             try:
                 return work()
             except (MemoryError, RuntimeError, SystemError) as error:
-                if not exhausted(error) or self.parts >= MOST:
+                if not exhausted(error):
                     raise
-                self.parts *= 2
+                if self.parts >= images:
+                    raise RequestError(_TOO_LARGE) from error
+                self.parts = min(2 * self.parts, images)
             self.report(f"memory ran out; from here on every batch is cut into {self.parts} parts")
-            for name, parameter in model.named_parameters():
-                parameter.clear_gradient(False)
-                if name in before:
-                    parameter.grad = before[name]
+            undo()
+
+
+_TOO_LARGE = (
+    "memory ran out, and the batch cannot be cut any smaller: that is one image at a time, or any batch where "
+    "model.norm is sync_batch in several processes; lower data.input_size or train.batch_size, or set recompute.every"
+)
 
 
 def exhausted(error: BaseException) -> bool:

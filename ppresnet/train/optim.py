@@ -1,60 +1,94 @@
-"""Optimisers: weight decay on kernels only, and state under structured names."""
+"""Optimisers, and their state under structured names."""
 
-import re
-from collections.abc import Mapping
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import paddle
-from paddle import nn
+from paddle import Tensor, nn
 from paddle.optimizer import Optimizer
 
-from ppresnet.config.training import OptimConfig
+from ppresnet import paddle_api
+from ppresnet.config import OptimConfig
 from ppresnet.errors import CheckpointError
+from ppresnet.train.groups import Pace, paces
+from ppresnet.train.lars import Lars
+
+Members = Mapping[Pace, list[Tensor]]
+
+MASTERS = "master_weights"  # what Paddle calls the float32 weights behind those of O2
 
 
 def build_optimizer(config: OptimConfig, model: nn.Layer) -> Optimizer:
-    """Return the optimiser of a model; only kernels are decayed.
-
-    With `layer_decay` below 1, each stage learns so much slower than the one after it.
+    """Return the optimiser of a model, one of Paddle's own; `groups` says how each parameter learns.
 
     Args:
-        config: name and numbers; the learning rate is set anew before each step.
+        config: name and numbers; the learning rate is set anew before each step, and gradients are clipped before it.
         model: its trainable parameters are optimised.
+
+    Raises:
+        ConfigError: a rule of `optim.groups` matches no parameter.
     """
-    factors = layer_factors(model, config.layer_decay)
-    kinds: dict[tuple[float, float], list[paddle.Tensor]] = {}
+    pace = paces(config, model)
+    members: dict[Pace, list[Tensor]] = {}
     for name, parameter in model.named_parameters():
-        if parameter.trainable:
-            kernel = parameter.ndim > 1 and name.endswith("weight")  # no bias, scale, token or position
-            decay = config.weight_decay if kernel else 0.0
-            kinds.setdefault((factors[name], decay), []).append(parameter)
-    groups: list[dict[str, Any]] = [
-        {"params": members, "learning_rate": factor, "weight_decay": decay}
-        for (factor, decay), members in kinds.items()
+        if name in pace:
+            members.setdefault(pace[name], []).append(parameter)
+    return _OPTIMIZERS[config.name](config, members)
+
+
+def _sgd(config: OptimConfig, members: Members) -> Optimizer:
+    groups = _groups(members, "weight_decay")
+    return paddle.optimizer.Momentum(config.lr, config.momentum, groups, use_nesterov=config.nesterov)
+
+
+def _adamw(config: OptimConfig, members: Members) -> Optimizer:
+    groups = _groups(members, "weight_decay")
+    return paddle.optimizer.AdamW(config.lr, config.beta1, config.beta2, config.epsilon, groups)
+
+
+def _rmsprop(config: OptimConfig, members: Members) -> Optimizer:
+    groups = _groups(members, "weight_decay")
+    return paddle.optimizer.RMSProp(
+        config.lr, config.rho, config.epsilon, config.momentum, config.centered, parameters=groups
+    )
+
+
+def _lamb(config: OptimConfig, members: Members) -> Optimizer:
+    groups = _groups(members, "lamb_weight_decay")
+    return paddle.optimizer.Lamb(
+        config.lr, beta1=config.beta1, beta2=config.beta2, epsilon=config.epsilon, parameters=groups
+    )
+
+
+def _lars(config: OptimConfig, members: Members) -> Optimizer:
+    pairs = [(parameter, pace) for pace, parameters in members.items() for parameter in parameters]
+    return Lars(
+        [parameter for parameter, _ in pairs],
+        factors={parameter.name: pace.factor for parameter, pace in pairs},
+        decays={parameter.name: pace.decay for parameter, pace in pairs},
+        learning_rate=config.lr,
+        momentum=config.momentum,
+        lars_coeff=config.trust,
+        epsilon=config.epsilon,
+    )
+
+
+def _groups(members: Members, decay: str) -> list[dict[str, Any]]:
+    return [
+        {"params": parameters, "learning_rate": pace.factor, decay: pace.decay} for pace, parameters in members.items()
     ]
-    clip = nn.ClipGradByGlobalNorm(config.clip_norm) if config.clip_norm is not None else None
-    shared: dict[str, Any] = {"learning_rate": config.lr, "parameters": groups, "grad_clip": clip}
-    if config.name == "adamw":
-        return paddle.optimizer.AdamW(beta1=config.beta1, beta2=config.beta2, epsilon=config.epsilon, **shared)
-    return paddle.optimizer.Momentum(momentum=config.momentum, use_nesterov=config.nesterov, **shared)
 
 
-def layer_factors(model: nn.Layer, decay: float) -> dict[str, float]:
-    """Return the factor of the learning rate of every parameter, 1 for the last layers (arXiv:2106.08254, section 3).
-
-    The parts of a network count in their order: each stage of a sequence by itself, everything else by its first name.
-
-    Args:
-        model: the network.
-        decay: factor from each part to the one before it.
-    """
-    parts: dict[str, str] = {}
-    for name, _ in model.named_parameters():
-        found = re.match(r"\w+\.\d+|\w+", name)
-        parts[name] = found[0] if found else name
-    order = list(dict.fromkeys(parts.values()))
-    return {name: decay ** (len(order) - 1 - order.index(part)) for name, part in parts.items()}
+_OPTIMIZERS: Mapping[str, Callable[[OptimConfig, Members], Optimizer]] = {
+    "sgd": _sgd,
+    "adamw": _adamw,
+    "lars": _lars,
+    "lamb": _lamb,
+    "rmsprop": _rmsprop,
+}
 
 
 def optimizer_state(optimizer: Optimizer, model: nn.Layer) -> dict[str, np.ndarray]:
@@ -63,8 +97,10 @@ def optimizer_state(optimizer: Optimizer, model: nn.Layer) -> dict[str, np.ndarr
     Paddle keys them by automatic names such as `conv2d_3.w_0`, which differ for a second model in one process.
     """
     structured = {parameter.name: name for name, parameter in model.named_parameters()}
-    arrays = {}
-    for key, tensor in optimizer.state_dict().items():
+    state = paddle_api.optimizer_tensors(optimizer)
+    masters = state.pop(MASTERS, {})
+    arrays = {f"{structured[owner]}/{MASTERS}": np.asarray(tensor) for owner, tensor in masters.items()}
+    for key, tensor in state.items():
         owner = _owner(key, structured)
         arrays[f"{structured[owner]}/{key[len(owner) + 1 :]}"] = np.asarray(tensor)
     return arrays
@@ -77,12 +113,15 @@ def restore_optimizer(optimizer: Optimizer, model: nn.Layer, arrays: Mapping[str
         CheckpointError: a tensor belongs to no parameter of the model.
     """
     automatic = {name: parameter.name for name, parameter in model.named_parameters()}
-    state = {}
+    state: dict[str, Any] = {}
     for key, array in arrays.items():
         name, _, accumulator = key.rpartition("/")
         if name not in automatic:
             raise CheckpointError(f"the optimiser state names '{name}', which the model does not have")
-        state[f"{automatic[name]}_{accumulator}"] = paddle.to_tensor(array)
+        if accumulator == MASTERS:
+            state.setdefault(MASTERS, {})[automatic[name]] = paddle.to_tensor(array)
+        else:
+            state[f"{automatic[name]}_{accumulator}"] = paddle.to_tensor(array)
     optimizer.set_state_dict(state)
 
 

@@ -16,11 +16,17 @@ if TYPE_CHECKING:
 
 @dataclass
 class Best:
-    """The evaluation with the highest top-1 so far, and the step of its checkpoint."""
+    """The evaluation with the highest top-1, or mAP with several labels, so far, and the step of its checkpoint."""
 
     step: int
     top1: float
     loss: float
+    map: float | None = None
+
+    @property
+    def score(self) -> float:
+        """What it has most of."""
+        return self.top1 if self.map is None else self.map
 
 
 @dataclass

@@ -53,9 +53,21 @@ def stages_of(model: nn.Layer) -> list[nn.Sequential]:
 
 
 def _forward(stage: nn.Sequential, segments: Sequence[Sequence[nn.Layer]], x: Tensor) -> Tensor:
-    repeat = stage.training and paddle.in_dynamic_mode() and paddle.is_grad_enabled() and not x.stop_gradient
+    repeat = stage.training and paddle.in_dynamic_mode() and paddle.is_grad_enabled()
     for blocks in segments:
-        x = recompute(_Segment(blocks), x) if repeat else _run(blocks, x)
+        x = recompute(_Segment(blocks), _asking(x)) if repeat and _learns(blocks, x) else _run(blocks, x)
+    return x
+
+
+def _learns(blocks: Sequence[nn.Layer], x: Tensor) -> bool:
+    return not x.stop_gradient or any(not p.stop_gradient for block in blocks for p in block.parameters())
+
+
+def _asking(x: Tensor) -> Tensor:
+    """Return a tensor that wants a gradient: behind frozen stages the input does not, and recompute looks at it."""
+    if x.stop_gradient:
+        x = x.detach()
+        x.stop_gradient = False
     return x
 
 

@@ -7,7 +7,11 @@ from ppresnet.config import RunConfig, to_dict
 from ppresnet.errors import ConfigError
 
 # What may change between the parts of one run without changing its result.
-_FREE = ("name", "output", "hardware", "log.visualdl", "checkpoint", "data.root", "data.workers", "init_from")
+_FREE = (
+    *("name", "output", "hardware", "checkpoint", "data.root", "data.workers", "init_from", "log.visualdl"),
+    *("log.histograms_every", "log.images", "log.graph", "log.gradients_every", "log.activations_every"),
+    *("log.prometheus_port", "log.prometheus_host", "log.textfile", "log.wandb"),
+)
 
 
 def expect_same_run(config: RunConfig, stored: Mapping[str, Any]) -> None:
@@ -19,12 +23,32 @@ def expect_same_run(config: RunConfig, stored: Mapping[str, Any]) -> None:
     differences = [
         f"--resume: '{key}' is {wanted!r} in the recipe and {found!r} in the checkpoint"
         for key, wanted, found in _differences(to_dict(config), stored, "")
-        if not any(key == free or key.startswith(f"{free}.") for free in _FREE)
+        if not _is_free(key)
     ]
     if differences:
         raise ConfigError(
             *differences, "put the stored value back, or start a new run with init_from and another output"
         )
+
+
+def deciding(config: RunConfig) -> dict[str, Any]:
+    """Return what decides the result of a whole run, by dotted key: all but what may change between its parts.
+
+    Where the weights are from that it starts with is among them, since that may not change before the start.
+    """
+    return dict(_deciding(to_dict(config), ""))
+
+
+def _deciding(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _deciding(value, f"{prefix}{key}.")
+        elif prefix + key == "init_from" or not _is_free(prefix + key):
+            yield prefix + key, value
+
+
+def _is_free(key: str) -> bool:
+    return any(key == free or key.startswith(f"{free}.") for free in _FREE)
 
 
 def _differences(ours: Mapping[str, Any], theirs: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any, Any]]:

@@ -22,6 +22,7 @@ from ppresnet.spec import ModelSpec
 from ppresnet.train.curves import draw_curves
 from ppresnet.train.journal import Journal, NoJournal
 from ppresnet.train.kernels import training_kernels
+from ppresnet.train.monitors import Monitors, expect_packages, open_monitors
 from ppresnet.train.plan import Plan
 from ppresnet.train.preempt import Preemption
 from ppresnet.train.progress import Progress
@@ -36,7 +37,7 @@ from ppresnet.train.trainer import Trainer
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run achieved; `top1` (percent) and `loss` are the best checkpoint's.
+    """What a run achieved; `top1` (percent), `loss` and `map` (percent, with several labels) are the best checkpoint's.
 
     `images_per_second` is the training rate without evaluation and saving, None where nothing was trained;
     `peak_memory_mb` is the sum over all processes.
@@ -48,6 +49,7 @@ class RunResult:
     peak_memory_mb: float
     checkpoint: str
     last: str
+    map: float | None = None
 
 
 def train(
@@ -79,11 +81,10 @@ def train(
     with ExitStack() as stack:
         with ranks.together():
             _expect_shares(config, ranks)
+            expect_packages(config.log)
             sources = _open(config, "train"), _open(config, "val")
             newest = _claim(output, store, resume, report, stack) if ranks.first else None
-        restored = shared_checkpoint(newest, ranks)
-        if restored is not None:
-            expect_same_run(config, restored.config)
+        restored = _restored(config, newest, ranks)
         if ranks.size == 1:
             paddle.set_device(hardware.device)
         spec, initial = starting_point(config, restored, ranks)
@@ -92,18 +93,32 @@ def train(
             kernels = stack.enter_context(training_kernels(config, report, repeat))
             step = assemble_step(config, spec, initial, restored, report, teacher, ranks)
             if ranks.first:
-                machine = asdict(hardware) | kernels | {"processes": ranks.size}
-                atomic_write(output / "config.yaml", dump(config))
-                atomic_write(output / "hardware.json", json.dumps(machine, indent=2) + "\n")
+                _describe(config, output, asdict(hardware) | kernels | {"processes": ranks.size})
             trainer = _assemble(config, output, spec, step, restored, sources, store, stack)
         report(_opening(trainer, newest))
         trainer.run()
         result = _result(trainer)
         if ranks.first:
-            trainer.train_broken.write(output / "broken.json")
-            draw_curves(output / "metrics.jsonl", output / "curves.png")
-            atomic_write(output / "result.json", json.dumps(asdict(result), indent=2) + "\n")
+            _conclude(trainer, output, result)
     return result
+
+
+def _restored(config: RunConfig, newest: Path | None, ranks: Ranks) -> Checkpoint | None:
+    restored = shared_checkpoint(newest, ranks)
+    if restored is not None:
+        expect_same_run(config, restored.config)
+    return restored
+
+
+def _describe(config: RunConfig, output: Path, machine: Mapping[str, Any]) -> None:
+    atomic_write(output / "config.yaml", dump(config))
+    atomic_write(output / "hardware.json", json.dumps(machine, indent=2) + "\n")
+
+
+def _conclude(trainer: Trainer, output: Path, result: RunResult) -> None:
+    trainer.train_broken.write(output / "broken.json")
+    draw_curves(output / "metrics.jsonl", output / "curves.png")
+    atomic_write(output / "result.json", json.dumps(asdict(result), indent=2) + "\n")
 
 
 def _expect_shares(config: RunConfig, ranks: Ranks) -> None:
@@ -148,8 +163,10 @@ def _assemble(
     augmented = Samples(train_source, preprocess, config.data.augment, seed=derive(config.seed, "augment"))
     plan = Plan(len(train_source), config.train.batch_size, config.train.accumulate, config.seed)
     steps = plan.steps_per_epoch * config.train.epochs
-    journal = Journal(output, steps, config.log.visualdl) if step.ranks.first else NoJournal()
+    journal = stack.enter_context(Journal(output, steps, config) if step.ranks.first else NoJournal())
     journal.rewind(progress.journal_bytes)
+    val_samples = Samples(val_source, preprocess)
+    monitors = _watch(config, step, val_samples, journal, stack)
     workers = config.data.workers
     return Trainer(
         config=config,
@@ -157,13 +174,24 @@ def _assemble(
         step=step,
         plan=plan,
         train_loader=stack.enter_context(Loader(augmented, workers=workers)),
-        val_loader=stack.enter_context(Loader(Samples(val_source, preprocess), workers=workers)),
+        val_loader=stack.enter_context(Loader(val_samples, workers=workers)),
         store=store,
-        journal=stack.enter_context(journal),
+        journal=journal,
         preemption=stack.enter_context(Preemption()),
         progress=progress,
         train_broken=broken,
+        monitors=monitors,
     )
+
+
+def _watch(config: RunConfig, step: Step, samples: Samples, journal: Journal, stack: ExitStack) -> Monitors | None:
+    """Let the first process be watched as the recipe says; gradients are the same in all of them."""
+    if not step.ranks.first:
+        return None
+    monitors = open_monitors(config, step.model, samples, journal.sinks, journal.isolation)
+    stack.callback(monitors.close)
+    step.watch = monitors.on_step
+    return monitors
 
 
 def _opening(trainer: Trainer, newest: Path | None) -> str:
@@ -187,4 +215,5 @@ def _result(trainer: Trainer) -> RunResult:
         peak_memory_mb=float(trainer.ranks.total(np.array([peak_memory_mb()]))[0]),
         checkpoint=str(store.path(best.step)),
         last=str(store.path(trainer.progress.step)),
+        map=best.map,
     )

@@ -24,8 +24,10 @@ from ppresnet.train.micro import Memory
 from ppresnet.train.optim import build_optimizer, restore_optimizer
 from ppresnet.train.ranks import ALONE, Ranks
 from ppresnet.train.recompute import recompute_blocks
+from ppresnet.train.schedule import scaling_line
 from ppresnet.train.seeds import seed_paddle
 from ppresnet.train.sharing import shared_checkpoint
+from ppresnet.train.sparsity import sparsity_of
 from ppresnet.train.step import Step
 
 
@@ -79,20 +81,15 @@ def assemble_step(
         ConfigError: stages or budget do not fit the network.
     """
     device = paddle.get_device().split(":")[0]
-    seed_paddle(config.seed, "init")
-    model = build(spec)
-    if initial is not None:
-        weights = initial.weights if initial is restored else final_weights(initial)
-        restore_weights(model, _with_new_head(model, weights) if config.finetune.new_head else weights)
-    _freeze(model, config)
-    _save_memory(model, config, report)
+    model = _network(config, spec, initial, restored)
+    _save_memory(model, config, report, -(-config.train.batch_size // ranks.size))
     optimizer = build_optimizer(config.optim, model)
     if restored is not None:
         restore_optimizer(optimizer, model, restored.optimizer)
     model, optimizer = amp.decorated(config.amp, device, model, optimizer)
-    line = amp.without_effect(config.amp, device)
-    if line:
-        report(line)
+    for line in (scaling_line(config), amp.without_effect(config.amp, device)):
+        if line:
+            report(line)
     decay = config.ema.decay
     return Step(
         config=config,
@@ -103,6 +100,7 @@ def assemble_step(
         memory=Memory(report=report),
         ema=Ema(model, decay, restored.ema if restored is not None else None) if decay else None,
         teacher=teacher,
+        sparsity=sparsity_of(config.sparsity, model),
         scale=amp.loss_scale(config.amp, device),
         cast=amp.casting(config.amp, device),
     )
@@ -135,6 +133,16 @@ def _from(path: str, ranks: Ranks) -> Checkpoint:
     return checkpoint
 
 
+def _network(config: RunConfig, spec: ModelSpec, initial: Checkpoint | None, restored: Checkpoint | None) -> nn.Layer:
+    seed_paddle(config.seed, "init")
+    model = build(spec)
+    if initial is not None:
+        weights = initial.weights if initial is restored else final_weights(initial)
+        restore_weights(model, _with_new_head(model, weights) if config.finetune.new_head else weights)
+    _freeze(model, config)
+    return model
+
+
 def _with_new_head(model: nn.Layer, weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     own = weights_of(model)
     return {name: own[name] if name.startswith("head.") else array for name, array in weights.items()}
@@ -148,11 +156,11 @@ def _freeze(model: nn.Layer, config: RunConfig) -> None:
         freeze_norms(model, statistics=tuned.frozen_statistics, affine=tuned.frozen_affine)
 
 
-def _save_memory(model: nn.Layer, config: RunConfig, report: Callable[[str], None]) -> None:
+def _save_memory(model: nn.Layer, config: RunConfig, report: Callable[[str], None], images: int) -> None:
     every, budget = config.recompute.every, config.recompute.budget_mb
     if budget is not None:
         size = config.data.input_size
         activations = measure_activations(model, paddle.zeros([1, config.model.in_channels, size, size]))
-        every = segments_for(activations, config.train.batch_size, budget)
+        every = segments_for(activations, images, budget)
         report(f"recompute: {f'segments of {every} blocks' if every else 'nothing'}, to fit {budget} MB of activations")
     recompute_blocks(model, every)

@@ -11,23 +11,24 @@ import numpy as np
 from paddle import nn
 from paddle.optimizer import Optimizer
 
-from ppresnet.checkpoint import Checkpoint, Store
-from ppresnet.checkpoint.state import restore_weights, weights_of
-from ppresnet.config import RunConfig, to_dict
+from ppresnet.checkpoint import Store
+from ppresnet.config import RunConfig, scaled_lr
 from ppresnet.data import Batch, Broken, BrokenReport, Loader
 from ppresnet.errors import DivergedError, InterruptedRunError
+from ppresnet.hardware import peak_memory_mb
 from ppresnet.spec import ModelSpec
 from ppresnet.train.evaluate import evaluate
 from ppresnet.train.journal import Journal
 from ppresnet.train.metrics import Evaluation
-from ppresnet.train.optim import optimizer_state, restore_optimizer
+from ppresnet.train.monitors import Monitors
+from ppresnet.train.multilabel import MultiLabelEvaluation
 from ppresnet.train.plan import Plan
 from ppresnet.train.preempt import Preemption
 from ppresnet.train.progress import Best, Progress
 from ppresnet.train.ranks import Ranks
 from ppresnet.train.schedule import learning_rate
 from ppresnet.train.seeds import seed_paddle
-from ppresnet.train.sharing import shared_checkpoint
+from ppresnet.train.snapshots import Snapshots
 from ppresnet.train.step import Step
 
 
@@ -63,7 +64,13 @@ class Trainer:
     preemption: Preemption
     progress: Progress
     train_broken: BrokenReport
+    monitors: Monitors | None = None
     throughput: Throughput = field(default_factory=Throughput)
+    snapshots: Snapshots = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Prepare what saves the state."""
+        self.snapshots = Snapshots(self.config, self.spec, self.step, self.store, self.journal, self.train_broken)
 
     def run(self) -> None:
         """Train, evaluate and save until the last epoch is done.
@@ -83,7 +90,7 @@ class Trainer:
                     continue
                 self._finish_epoch()
         except _Asked as asked:
-            self._save()
+            self.snapshots.save(self.progress)
             raise InterruptedRunError(
                 f"stopped by {asked} after step {self.progress.step}; the state is saved in {self.store.directory}; "
                 "the same command with --resume goes on exactly from there"
@@ -134,45 +141,39 @@ class Trainer:
         if verdict == "go":
             progress.window.merge(seen)
         elif verdict == "skip":
-            self.journal.say(f"step {progress.step} is left out: its loss or gradients are NaN, infinite or far off")
+            fault = self.step.fault(group, progress.epoch, progress.step)
+            self.journal.say(f"step {progress.step} is left out: {fault}{self._scaled()}")
         else:
             self._undo(group, last=verdict == "diverged")
         progress.step += 1
 
+    def _scaled(self) -> str:
+        return f"; the loss scale is {self.step.scale.scale:g} now" if self.step.scale is not None else ""
+
     def _undo(self, group: Sequence[Batch], last: bool) -> None:
         """Go back to the last good checkpoint, or end the run where that was done often enough or there is none."""
         step, guard = self.progress.step, self.progress.guard
-        fault = next((one for one in self.ranks.gather(self.step.fault(group)) if one), _NO_LAYER)
-        with self.ranks.together():
-            newest = self.store.latest(self.journal.say) if self.ranks.first else None
-        checkpoint = None if last else shared_checkpoint(newest, self.ranks)
-        if checkpoint is None:
+        fault = self.step.fault(group, self.progress.epoch, step)
+        progress = None if last else self.snapshots.go_back()
+        if progress is None:
             raise DivergedError(
                 f"step {step}: {self.config.guard.skips + 1} bad steps in a row; {fault}; the weights were not changed "
                 "by them and the last checkpoint is good; lower optim.lr, lengthen schedule.warmup_epochs or set "
                 "optim.clip_norm, and start again"
             )
-        self._restore(checkpoint)
-        self.progress.guard.rollbacks = guard.rollbacks
+        self.progress = progress
+        self.progress.guard.rollbacks, self.progress.guard.skipped = guard.rollbacks, 0
         self.journal.say(
             f"step {step}: {fault}; back to step {self.progress.step}, from there with half the learning rate"
         )
         raise _RolledBack
 
-    def _restore(self, checkpoint: Checkpoint) -> None:
-        restore_weights(self.model, checkpoint.weights)
-        restore_optimizer(self.optimizer, self.model, checkpoint.optimizer)
-        if self.step.ema is not None:
-            self.step.ema.restore(checkpoint.ema)
-        self.progress = Progress.from_dict(checkpoint.progress)
-        self.progress.attach(self.step)
-        self.journal.rewind(self.progress.journal_bytes)
-
     def learning_rate(self) -> float:
         """Return the learning rate of the step that comes next."""
         config = self.config
         steps, epochs = self.plan.steps_per_epoch, config.train.epochs
-        return learning_rate(config.schedule, config.optim.lr, self.progress.step, steps, epochs)
+        base = scaled_lr(config.optim, config.train)
+        return learning_rate(config.schedule, base, self.progress.step, steps, epochs)
 
     def _after_step(self) -> None:
         progress, log = self.progress, self.config.log
@@ -182,12 +183,18 @@ class Trainer:
             record = {"epoch": progress.epoch, "lr": rate, "loss": loss, "top1": top1}
             self.journal.record("train", progress.step, record)
             self.journal.scalars("speed", progress.step, {"images_per_second": self.throughput.rate})
+            self.journal.scalars("run", progress.step, self._standing())
             epochs = self.config.train.epochs
             self.journal.show(progress.step, f"epoch {progress.epoch + 1}/{epochs}", self.throughput.rate, loss)
         self._leave_if_asked()
         every = self.config.checkpoint.every_steps
         if every is not None and progress.step % every == 0:
-            self._save()
+            self.snapshots.save(self.progress)
+
+    def _standing(self) -> dict[str, float]:
+        guard, steps = self.step.guard, self.plan.steps_per_epoch * self.config.train.epochs
+        memory = {"peak_memory_mb": peak_memory_mb()}
+        return {"steps": steps, "bad_steps": guard.skipped, "rollbacks": guard.rollbacks} | memory
 
     def _leave_if_asked(self) -> None:
         name = self.preemption.agreed(self.ranks)
@@ -200,56 +207,35 @@ class Trainer:
         result = None
         if last or (progress.epoch + 1) % config.train.eval_every == 0:
             broken = BrokenReport(config.data.max_broken, len(self.val_loader.samples.source))
-            size, leave = config.train.batch_size, self._leave_if_asked
+            size, leave, loss = config.train.batch_size, self._leave_if_asked, config.train.loss
             with self.step.averaged():
-                result = evaluate(self.model, self.val_loader, size, broken, leave, self.ranks)
+                result = evaluate(self.model, self.val_loader, size, broken, leave, self.ranks, loss)
+                if self.monitors is not None:
+                    self.monitors.on_eval(progress.step)
         progress.epoch, progress.batch = progress.epoch + 1, 0
         improved = result is not None and self._note(result)
         if last or improved or self._out_of_patience() or progress.epoch % config.checkpoint.every_epochs == 0:
-            self._save()
+            self.snapshots.save(self.progress)
 
-    def _note(self, result: Evaluation) -> bool:
-        progress = self.progress
-        record = {"epoch": progress.epoch, "loss": result.loss, "top1": result.top1, "top5": result.top5}
-        self.journal.record("eval", progress.step, record)
+    def _note(self, result: Evaluation | MultiLabelEvaluation) -> bool:
+        progress, figures = self.progress, result.figures()
+        precision = figures.get("map")
+        self.journal.record("eval", progress.step, {"epoch": progress.epoch, **figures})
         self.journal.say(
-            f"epoch {progress.epoch}/{self.config.train.epochs}: top-1 {result.top1:.2f} %, loss {result.loss:.4f}, "
+            f"epoch {progress.epoch}/{self.config.train.epochs}: top-1 {result.top1:.2f} %, "
+            f"{'' if precision is None else f'mAP {precision:.2f} %, '}loss {result.loss:.4f}, "
             f"{self.throughput.rate:.0f} images/s"
         )
-        if progress.best is not None and result.top1 <= progress.best.top1:
+        if progress.best is not None and result.score <= progress.best.score:
             progress.stale += 1
             return False
         progress.stale = 0
-        progress.best = Best(progress.step, result.top1, result.loss)
+        progress.best = Best(progress.step, result.top1, result.loss, precision)
         return True
 
     def _out_of_patience(self) -> bool:
         patience = self.config.train.patience
         return patience is not None and self.progress.stale >= patience
-
-    def _save(self) -> None:
-        with self.ranks.together():
-            if self.ranks.first:
-                self._write()
-
-    def _write(self) -> None:
-        self.progress.journal_bytes = self.journal.sync()
-        self.progress.note(self.step)
-        self.progress.broken = {item.name: item.reason for item in self.train_broken.broken}
-        checkpoint = Checkpoint(
-            weights=weights_of(self.model),
-            optimizer=optimizer_state(self.optimizer, self.model),
-            ema=self.step.ema.state() if self.step.ema is not None else {},
-            spec=self.spec.model_dump(mode="json"),
-            config=to_dict(self.config),
-            progress=self.progress.to_dict(),
-        )
-        self.store.save(checkpoint, self.progress.step)
-        best = self.progress.best
-        self.store.prune(self.store.path(best.step) if best is not None else None)
-
-
-_NO_LAYER = "every layer's output is finite here, so that the loss or a gradient is at fault"
 
 
 class _Asked(Exception):  # noqa: N818

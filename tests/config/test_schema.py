@@ -22,22 +22,25 @@ output: runs/digits_resnet20
 model: {name: cifar_resnet20, num_classes: 10, in_channels: 1, act: relu, norm: batch, dropout: 0.0, drop_path: 0.0,
   zero_init_gamma: false}
 init_from: null
-data: {format: digits, root: null, train: train, val: test, input_size: 8, mean: [0.305], std: [0.376], resize: null,
-  augment: [], workers: 0, max_broken: 0.01}
-train: {epochs: 20, batch_size: 64, accumulate: 1, label_smoothing: 0.0, eval_every: 1, mixup: 0.0, cutmix: 0.0,
-  start_size: null, grow_epochs: 1, patience: null}
-optim: {name: sgd, lr: 0.1, momentum: 0.9, nesterov: true, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 5e-4,
-  clip_norm: null, layer_decay: 1.0}
-schedule: {name: cosine, warmup_epochs: 1, step_epochs: null, milestones: [], gamma: 0.1, min_lr: 0.0}
+data: {format: digits, multi_label: false, root: null, train: train, val: test, input_size: 8, mean: [0.305],
+  std: [0.376], resize: null, augment: [], workers: 0, max_broken: 0.01}
+train: {epochs: 20, batch_size: 64, accumulate: 1, loss: cross_entropy, label_smoothing: 0.0, eval_every: 1, mixup: 0.0,
+  cutmix: 0.0, start_size: null, grow_epochs: 1, patience: null}
+optim: {name: sgd, lr: 0.1, lr_batch: null, momentum: 0.9, nesterov: true, beta1: 0.9, beta2: 0.999, epsilon: 1e-8,
+  rho: 0.9, centered: false, trust: 1e-3, weight_decay: 5e-4, clip_norm: null, layer_decay: 1.0, groups: []}
+schedule: {name: cosine, warmup_epochs: 1, step_epochs: null, milestones: [], gamma: 0.1, power: 1.0, start: 0.04,
+  min_lr: 0.0}
 amp: {level: O0, dtype: float16, allow: [], deny: [], scale: 65536, scale_steps: 2000}
 recompute: {every: 0, budget_mb: null}
 ema: {decay: 0.0}
 distill: {checkpoint: null, weight: 0.5, temperature: 4.0}
+sparsity: {bn: 0.0, group_lasso: 0.0}
 finetune: {frozen_stages: 0, frozen_statistics: false, frozen_affine: false, new_head: false}
 guard: {spike: null, skips: 3, rollbacks: 1}
 hardware: {device: auto, threads: auto, onednn: auto, malloc: default, processes: 1}
 checkpoint: {every_epochs: 1, every_steps: null, keep: 3}
-log: {every: 10, visualdl: true}
+log: {every: 10, visualdl: true, histograms_every: 0, images: 0, graph: false, gradients_every: 0,
+  activations_every: 0, prometheus_port: null, prometheus_host: 127.0.0.1, textfile: null, wandb: null}
 """
 
 REFUSED: list[tuple[str, str, Any, str, str]] = [

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from ppresnet.config.schema import DataConfig
-from ppresnet.data import Source, open_split
+from ppresnet.data import Samples, Source, open_split, preprocess_of
 from ppresnet.errors import DataError
 
 Config = Callable[..., DataConfig]
@@ -68,6 +68,34 @@ def test_wrong_lists(listed: Path, config: Config, text: str, message: str) -> N
     (listed / "list.txt").write_text(text)
     with pytest.raises(DataError, match=message):
         opened(config(format="list", root=listed, train="list.txt"))
+
+
+def test_several_labels_an_image(listed: Path, config: Config) -> None:
+    (listed / "list.txt").write_text(
+        "train/dog/0.png 2,0\nmy cats/a 1.png -\ntrain/dog/1.png 1\ntrain/dog/2.png 0,1,2\n"
+    )
+    source = opened(config(format="list", root=listed, train="list.txt", multi_label=True))
+    assert source.labels.tolist() == [[1, 0, 1], [0, 0, 0], [0, 1, 0], [1, 1, 1]]
+    assert source.name(1) == "my cats/a 1.png"
+    batch = Samples(source, preprocess_of(config(), 3)).load(0, np.array([2, 0]))
+    assert batch.labels.tolist() == [[0, 1, 0], [1, 0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("text", "several", "message"),
+    [
+        ("train/dog/0.png 0,3\n", True, "line 1: label 3 is outside 0 ... 2"),
+        ("train/dog/0.png 0,,1\n", True, "expected `path 0,3,7` or `path -` with whole numbers as labels, found"),
+        ("train/dog/0.png 0, 1\n", True, "names 1 files that are not in"),
+        ("train/dog/0.png dog\n", True, "expected `path 0,3,7` or `path -`"),
+        ("train/dog/0.png 0,1\n", False, "line 1: found 2 labels, '0,1'; expected one, or data.multi_label: true"),
+        ("train/dog/0.png -\n", False, "expected `path label`"),
+    ],
+)
+def test_wrong_lists_of_several_labels(listed: Path, config: Config, text: str, several: bool, message: str) -> None:
+    (listed / "list.txt").write_text(text)
+    with pytest.raises(DataError, match=message):
+        opened(config(format="list", root=listed, train="list.txt", multi_label=several))
 
 
 def test_missing_or_binary_list(listed: Path, config: Config) -> None:

@@ -136,7 +136,13 @@ def test_a_dropped_integral_leaves_the_input() -> None:
 
 @pytest.mark.parametrize("solver", ["euler", "rk4"])
 def test_fixed_steps_can_be_exported(solver: str) -> None:
-    ODEBlock(Counted(), solver).check_exportable()
+    block, x = ODEBlock(Counted(), solver), paddle.randn([5, 3])
+    block.check_exportable()
+    block.eval()
+    expected = block(x).numpy()
+    program = paddle.jit.to_static(block, [paddle.static.InputSpec([None, 3])], full_graph=True)
+    assert np.abs(expected - x.numpy()).max() > 0
+    np.testing.assert_allclose(program(x).numpy(), expected, rtol=1e-6)
 
 
 def test_adaptive_steps_cannot_be_exported() -> None:

@@ -1,5 +1,6 @@
 """Tests of the binding."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,13 @@ def test_other_versions_are_refused(version: tuple[int, int, int]) -> None:
         c.expect_version(version)
 
 
-@pytest.mark.parametrize("version", [(3, 2, 0), (3, 6, 2), (3, 11, 0)])
-def test_versions_with_this_interface_pass(version: tuple[int, int, int]) -> None:
-    c.expect_version(version)
+def test_versions_with_this_interface_pass() -> None:
+    passed = []
+    for version in ((3, 1, 9), (3, 2, 0), (3, 6, 2), (3, 11, 0), (4, 0, 0)):
+        with suppress(c.OneDnnError):
+            c.expect_version(version)
+            passed.append(version)
+    assert passed == [(3, 2, 0), (3, 6, 2), (3, 11, 0)]
 
 
 def test_what_is_no_library_is_refused(tmp_path: Path) -> None:

@@ -22,6 +22,15 @@ def test_erased_share_and_probability() -> None:
     assert max(done) - min(done) > 0.1
 
 
+@pytest.mark.parametrize(("least", "most"), [(0.3, 0.6), (2.0, 3.3)])
+def test_erased_parts_have_the_ratio_asked_for(least: float, most: float) -> None:
+    erase = RandomErasing(p=1.0, scale=(0.1, 0.2), ratio=(least, most))
+    for seed in range(100):
+        done = changed(erase(IMAGE, np.random.default_rng(seed), 24))
+        ratio = done.any(axis=1).sum() / done.any(axis=0).sum()
+        assert least * 0.7 < ratio < most * 1.4
+
+
 @pytest.mark.parametrize(("fill", "values"), [("black", 1), ("noise", 50)])
 def test_fill(fill: str, values: int) -> None:
     image = RandomErasing(p=1, fill=fill)(IMAGE, np.random.default_rng(1), 24)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ppresnet.pixels import policies
 from ppresnet.pixels.operations import OPERATIONS, apply
 from ppresnet.pixels.policies import POLICIES, AutoAugment, RandAugment
 
@@ -60,6 +61,16 @@ def test_the_policies_have_the_published_pairs() -> None:
     assert [tuple(step) for step in POLICIES["imagenet"][13]] == [("invert", 0.6, 4), ("equalize", 1.0, 8)]
     used = {step.name for pairs in POLICIES.values() for pair in pairs for step in pair}
     assert used == set(OPERATIONS) - {"identity"}
+
+
+def test_a_policy_does_its_own_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[tuple[str, float]] = []
+    monkeypatch.setattr(policies, "apply", lambda picture, *what: done.append(what[:2]) or picture)
+    for policy, pairs in POLICIES.items():
+        done.clear()
+        for seed in range(2000):
+            AutoAugment(policy=policy)(PIXELS, np.random.default_rng(seed), 20)
+        assert set(done) == {(step.name, step.magnitude) for pair in pairs for step in pair if step.p}, policy
 
 
 def test_rand_augment_does_n_operations_of_magnitude_m() -> None:

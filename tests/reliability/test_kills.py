@@ -1,10 +1,11 @@
-"""SIGKILL at random moments of training, half of them inside a save; the resumed run must not differ in one byte."""
+"""Kills at random moments of training, half of them inside a save; the resumed run must not differ in one byte."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 
-from tools.bench.kills import differences, kill_often, train
+from tools.bench.kills import Training, differences, everything, kill_often, plain
 
 KILLS = 15
 
@@ -12,13 +13,32 @@ KILLS = 15
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("uninterrupted")
-    train(output, 0, KILLS)
+    plain(KILLS, workers=0).to_the_end(output)
     return output
 
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_run_that_is_killed_thirty_times_ends_byte_identical(workers: int, reference: Path, tmp_path: Path) -> None:
-    tally = kill_often(tmp_path / "run", workers, kills=KILLS, seed=workers)
-    train(tmp_path / "run", workers, KILLS)
+    training = plain(KILLS, workers)
+    tally = kill_often(training, tmp_path / "run", KILLS, seed=workers)
+    training.to_the_end(tmp_path / "run")
     assert differences(tmp_path / "run", reference) == []
     assert tally.inside_save * 2 >= tally.kills
+
+
+def _kill_with_everything_on(kills: int, folder: Path) -> None:
+    training: Training = everything(kills, folder)
+    dataclasses.replace(training, workers=(0,)).to_the_end(folder / "reference")
+    tally = kill_often(training, folder / "run", kills, seed=1)
+    training.to_the_end(folder / "run")
+    assert differences(folder / "run", folder / "reference") == []
+    assert tally.kills >= kills and tally.terminated
+
+
+def test_with_every_regulariser_on_ten_kills_change_nothing(tmp_path: Path) -> None:
+    _kill_with_everything_on(10, tmp_path)
+
+
+@pytest.mark.slow(drawn=False)
+def test_with_every_regulariser_on_two_hundred_kills_change_nothing(tmp_path: Path) -> None:
+    _kill_with_everything_on(200, tmp_path)

@@ -27,9 +27,14 @@ def test_accuracies_are_percent_with_data_and_source() -> None:
     [
         ("cifar_resnet20", 8.75),
         ("cifar_resnet110", 6.43),
+        ("cifar_resnet1202", 7.93),
+        ("cifar_preact_resnet110", 6.37),
         ("cifar_preact_resnet164", 5.46),
+        ("cifar_preact_resnet1001", 4.92),
+        ("cifar_wrn16_8", 4.27),
         ("cifar_wrn28_10", 4.00),
         ("cifar_resnext29_8x64d", 3.65),
+        ("cifar_resnext29_16x64d", 3.58),
         ("cifar_densenet_bc100_12", 4.51),
     ],
 )

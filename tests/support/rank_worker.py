@@ -12,6 +12,7 @@ from ppresnet.data import Batch, BrokenReport, Loader, Samples, open_split, prep
 from ppresnet.errors import DataError, ProcessError
 from ppresnet.spec import spec_of
 from ppresnet.train.evaluate import evaluate
+from ppresnet.train.gradients import STATISTICS
 from ppresnet.train.ranks import Ranks, join
 from ppresnet.train.start import assemble_step
 from ppresnet.train.step import Step
@@ -34,8 +35,23 @@ class Recorder:
             parameter.clear_gradient(False)
 
 
-def recipe(norm: str, frozen: int = 1) -> RunConfig:
-    return from_dict({"model": {"name": "cifar_resnet20", "norm": norm}, "finetune": {"frozen_stages": frozen}})
+def recipe(norm: str, frozen: int = 1, statistics: bool = False, every: int = 0) -> RunConfig:
+    return from_dict(
+        {
+            "model": {"name": "cifar_resnet20", "norm": norm},
+            "finetune": {"frozen_stages": frozen, "frozen_statistics": statistics},
+            "recompute": {"every": every},
+            "sparsity": {"group_lasso": 0.05},
+        }
+    )
+
+
+ALIKE = {
+    "frozen": recipe("batch", frozen=0, statistics=True),
+    "synchronised": recipe("sync_batch", frozen=0),
+    "recomputed": recipe("sync_batch", frozen=0, every=2),
+}
+"""Recipes with BatchNorm whose gradients are the same with any number of processes."""
 
 
 def step_of(config: RunConfig, ranks: Ranks) -> tuple[Step, Recorder]:
@@ -71,6 +87,12 @@ def results(ranks: Ranks) -> dict[str, Any]:
     report = BrokenReport(0.0, len(val))
     result = evaluate(step.model, Loader(val), 16, report, lambda: None, ranks)
     found |= {"evaluation": np.array([result.loss, result.top1, result.top5]), "confusion": result.confusion}
+    for name, other in ALIKE.items():
+        step, recorder = step_of(other, ranks)
+        assert step.run(group(train, (9, 4), ranks), 0, 0, 0.1)[0] == "go"
+        found |= {f"{name} {key}": gradient for key, gradient in recorder.gradients.items()}
+        state = {key: np.asarray(tensor) for key, tensor in step.model.state_dict().items()}
+        found |= {f"{name} moved {key}": value for key, value in state.items() if key.endswith(STATISTICS)}
     step, _ = step_of(recipe("batch"), ranks)
     step.run(group(train, (9,), ranks), 0, 0, 0.1)
     statistics = {name: np.asarray(value) for name, value in step.model.state_dict().items() if "_mean" in name}

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import tiny_network
 from benchmark_rows import Rival, entries
+from benchmark_show import int8_worth
 from contender import Entry
 from PIL import Image
 from runtimes import installed
 
 from ppresnet import cli
-from ppresnet.bundle import ONNX, read_bundle
-from ppresnet.errors import CheckFailedError
+from ppresnet.bundle import ONNX, Bundle, read_bundle
+from ppresnet.errors import CheckFailedError, RequestError
 from ppresnet.paddle_api import has_json
 
 KEYS = {"backend", "precision", "batch", "threads", "status", "p50_ms", "p95_ms", "images_per_second", "rel_diff"}
@@ -70,9 +71,9 @@ def test_picture_and_record(made: Path) -> None:
 
 def test_a_failure_is_a_row_with_its_reason(made: Path) -> None:
     bundle = read_bundle(made / "b")
-    rival = Rival(bundle.path, Entry("paddle native", "bf16", "pdmodel", 1))
+    rival = Rival(bundle, Entry("paddle native", "bf16", "pdmodel", 1))
     try:
-        rival.attempt(lambda it: benchmark.fidelity(it, bundle, 1))
+        rival.attempt(lambda it: benchmark.fidelity(it, 1))
     finally:
         rival.end()
     row = rival.row(1)
@@ -80,8 +81,8 @@ def test_a_failure_is_a_row_with_its_reason(made: Path) -> None:
     assert (row["p50_ms"], row["rel_diff"]) == (None, None)
 
 
-def test_failed_rivals_are_left_alone() -> None:
-    rival = Rival(Path("nowhere"), Entry("x"))
+def test_failed_rivals_are_left_alone(made: Path) -> None:
+    rival = Rival(read_bundle(made / "a"), Entry("x"))
     calls = []
 
     def work(one: Rival) -> None:
@@ -145,3 +146,39 @@ def test_diff_wants_two_and_inspect_one(made: Path, capsys: pytest.CaptureFixtur
     assert run(bundle_tool, "diff", made / "a") == 2
     assert run(bundle_tool, "inspect", made / "a", made / "b") == 2
     assert "takes one bundle" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("times", "said"),
+    [
+        ({"bf16": 10.0, "int8": 5.0, "fp32": 2.0}, "bf16 takes 10.00 ms, int8 5.00 ms, 2.00 times as fast"),
+        ({"bf16": 4.0, "int8": 5.0}, "0.80 times as fast: not worth it here"),
+        ({"fp32": 8.0, "int8": 5.0}, "fp32 takes 8.00 ms, int8 5.00 ms, 1.60 times as fast"),
+        ({"int8": 5.0}, ""),
+        ({"bf16": 5.0}, ""),
+    ],
+)
+def test_int8_is_held_against_what_it_replaces(times: dict[str, float], said: str) -> None:
+    def row(backend: str, precision: str, p50_ms: float | None, status: str = "ok") -> dict[str, object]:
+        return {"backend": backend, "precision": precision, "p50_ms": p50_ms, "status": status}
+
+    rows = [row("paddle onednn (pdmodel)", precision, p50_ms) for precision, p50_ms in times.items()]
+    others = [row("onnxruntime", "int8", 0.1), row("paddle onednn (json)", "bf16", None, "failed")]
+    found = int8_worth([*rows, *others])
+    assert found.endswith(said) and bool(found) == bool(said)
+
+
+def test_another_bundle_is_timed_along(made: Path, tmp_path: Path) -> None:
+    options = ("--rounds", 1, "--threads", 1, "--json", tmp_path / "rows.json")
+    assert run(benchmark, "--model", made / "b", "--against", made / "a", *options) == 0
+    found = json.loads((tmp_path / "rows.json").read_text())
+    one = len(entries(read_bundle(made / "a"), threads=1, batch=1))
+    assert len(found["rows"]) == 2 * one
+    assert found["against"] == str(made / "a")
+
+
+def test_a_bundle_of_other_data_is_not_timed_along(made: Path) -> None:
+    bundle = read_bundle(made / "a")
+    other = Bundle(bundle.path, bundle.deploy, ("another", *bundle.labels[1:]))
+    with pytest.raises(RequestError, match=r"--against: .* has other inputs or labels"):
+        benchmark._other(other, made / "b")

@@ -108,6 +108,14 @@ def test_wrong_formats(
     assert not (tmp_path / "bundle").exists()
 
 
+def test_scores_that_are_no_softmax_are_refused(
+    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command(run_folder, tmp_path / "bundle", "-o", "train.loss=bce") == 2
+    assert "train.loss is bce" in capsys.readouterr().err
+    assert not (tmp_path / "bundle").exists()
+
+
 def test_a_folder_that_is_no_bundle_is_not_replaced(
     run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

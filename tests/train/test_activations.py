@@ -7,10 +7,13 @@ import sys
 import paddle
 import pytest
 
+from ppresnet.config import from_dict
 from ppresnet.errors import ConfigError
 from ppresnet.models import build
 from ppresnet.spec import spec_of
 from ppresnet.train.activations import MB, Activations, measure_activations, segments_for
+from ppresnet.train.ranks import Ranks
+from ppresnet.train.start import assemble_step
 
 # Two stages of four blocks: inputs of 10 and 5 bytes, 100 and 50 inside.
 BY_HAND = Activations([[(10, 100)] * 4, [(5, 50)] * 4], rest=7)
@@ -40,6 +43,18 @@ def test_layers_are_measured_for_one_image() -> None:
     assert found.stages[0][0] == (first, 4 * first)  # two convolutions, two activations
     assert found.rest == 2 * first + 64 * 4 + 10 * 4  # the stem, pooled features, logits
     assert found.stages[2][1][1] * 4 == found.stages[0][1][1]
+
+
+def test_the_budget_is_for_the_images_of_one_process() -> None:
+    config = from_dict({"recompute": {"budget_mb": 20}, "train": {"batch_size": 256}})
+    spec = spec_of("cifar_resnet20", in_channels=1, input_size=8)
+    said: list[str] = []
+    for size in (1, 4):
+        assemble_step(config, spec, None, None, said.append, ranks=Ranks(0, size))
+    assert [line.removesuffix(", to fit 20 MB of activations") for line in said] == [
+        "recompute: segments of 1 blocks",
+        "recompute: nothing",
+    ]
 
 
 MEASURE = """

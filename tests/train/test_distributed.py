@@ -53,6 +53,27 @@ def test_two_processes_find_the_gradients_metrics_and_statistics_of_one(two: lis
     assert difference(ours[first], one[first]) < 1e-6
 
 
+@pytest.mark.parametrize("name", rank_worker.ALIKE)
+def test_batch_norm_that_is_frozen_or_synchronised_does_not_depend_on_the_processes(
+    name: str, two: list[Results], one: Results
+) -> None:
+    keys = [key for key in one if key.startswith(f"{name} ")]
+    gradients, moved = ([key for key in keys if (" moved " in key) is which] for which in (False, True))
+    assert len(gradients) == 59 and len(moved) == 38
+    ours, whole = (np.concatenate([found[key].ravel() for key in gradients]) for found in (two[0], one))
+    # Synchronised statistics are sums over the processes, and their rounding goes through all 19 of them.
+    assert difference(ours, whole) < (1e-6 if name == "frozen" else 3e-6)
+    for key in moved:
+        np.testing.assert_allclose(two[0][key], one[key], rtol=1e-5, atol=1e-6, err_msg=key)
+        assert (one[key] == float(key.endswith("_variance"))).all() is np.bool_(name == "frozen"), key
+
+
+def test_recompute_changes_nothing_in_two_processes(two: list[Results]) -> None:
+    keys = [key for key in two[0] if key.startswith("synchronised ")]
+    for key in keys:
+        np.testing.assert_array_equal(two[0][key.replace("synchronised", "recomputed")], two[0][key], err_msg=key)
+
+
 def test_an_error_in_one_process_is_that_of_all(two: list[Results]) -> None:
     for found in two:
         assert str(found["said"]) == "the second process has no data; 2"

@@ -3,9 +3,12 @@
 import numpy as np
 import paddle
 import pytest
+import rank_worker
 
-from ppresnet.config import TrainConfig
+from ppresnet.config import TrainConfig, from_dict
+from ppresnet.data import Batch
 from ppresnet.train.growth import resized, side_of
+from ppresnet.train.ranks import ALONE
 
 
 def test_sides_grow_in_steps_of_four_to_the_full_size() -> None:
@@ -13,6 +16,17 @@ def test_sides_grow_in_steps_of_four_to_the_full_size() -> None:
     assert [side_of(train, 32, epoch) for epoch in range(8)] == [16, 20, 20, 24, 28, 28, 32, 32]
     assert side_of(TrainConfig(), 31, 0) == 31
     assert side_of(TrainConfig(start_size=31, grow_epochs=2), 31, 0) <= 31
+
+
+def test_the_network_sees_small_images_first() -> None:
+    config = from_dict({"train": {"start_size": 4, "grow_epochs": 3}})
+    step, _ = rank_worker.step_of(config, ALONE)
+    sides: list[int] = []
+    step.model.register_forward_pre_hook(lambda _, given: sides.append(given[0].shape[-1]))
+    batch = Batch(np.ones((2, 1, 8, 8), np.float32), np.arange(2), np.arange(2), ())
+    for epoch in (0, 2, 3):
+        step.run([batch], epoch, 0, 0.1)
+    assert sides == [4, 8, 8]
 
 
 def test_images_are_resized_as_by_the_formula() -> None:

@@ -1,15 +1,19 @@
 """Verdicts over sequences of losses, and the names of what is at fault."""
 
 import math
+import re
 
 import numpy as np
 import paddle
 import pytest
+import rank_worker
 from paddle import nn
 
-from ppresnet.config import GuardConfig
+from ppresnet.config import GuardConfig, from_dict
+from ppresnet.data import Batch
 from ppresnet.models import create
 from ppresnet.train.guards import Guard, bad_gradient, bad_layer
+from ppresnet.train.ranks import ALONE
 
 NAN = math.nan
 
@@ -39,6 +43,16 @@ def test_spikes_are_told_from_the_recent_mean() -> None:
     assert verdicts(GuardConfig(), [2.0] * 60 + [600.0])[-1] == "go"  # off
 
 
+@pytest.mark.parametrize(("spike", "verdict"), [(None, "go"), (1.5, "skip")])
+def test_a_step_judges_spikes_as_the_recipe_says(spike: float | None, verdict: str) -> None:
+    step, _ = rank_worker.step_of(from_dict({"guard": {"spike": spike}}), ALONE)
+    step.guard = Guard(mean_loss=0.5, good=60)
+    group = [Batch(np.ones((2, 1, 8, 8), np.float32), np.arange(2), np.arange(2), ())]
+    assert step.run(group, 0, 0, 0.1)[0] == verdict
+    if verdict == "skip":
+        assert re.search(r"output is finite; the loss is \d\.\d+, after a mean of 0\.5", step.fault(group, 0, 0))
+
+
 def test_each_rollback_halves_the_learning_rate() -> None:
     assert [Guard(rollbacks=count).slowdown for count in range(3)] == [1.0, 0.5, 0.25]
 
@@ -60,6 +74,9 @@ def test_the_first_layer_at_fault_is_named(model: nn.Layer) -> None:
     weight = model.stages[1][0].branch[1].conv.weight
     weight.set_value(weight * NAN)
     assert bad_layer(model, images) == "stages.1.0.branch.1.conv"
+    for name, tensor in model.state_dict().items():
+        if name.endswith(("_mean", "_variance")):
+            np.testing.assert_array_equal(tensor.numpy(), before[name])
 
 
 def test_the_first_gradient_at_fault_is_named(model: nn.Layer) -> None:
@@ -69,4 +86,4 @@ def test_the_first_gradient_at_fault_is_named(model: nn.Layer) -> None:
     for name in ("stages.2.1.branch.0.conv.weight", "head.fc.bias"):
         gradient = dict(model.named_parameters())[name].grad
         gradient.set_value(gradient * math.inf)
-    assert bad_gradient(model) == "stages.2.1.branch.0.conv.weight"
+    assert bad_gradient(model) == "head.fc.bias"  # the backward pass comes there first

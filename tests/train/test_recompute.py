@@ -10,7 +10,7 @@ from paddle import nn
 from ppresnet import onednn
 from ppresnet.errors import ConfigError
 from ppresnet.layers import ConvNorm
-from ppresnet.models import build
+from ppresnet.models import build, freeze
 from ppresnet.spec import spec_of
 from ppresnet.train import recompute
 from ppresnet.train.recompute import kept_statistics, recompute_blocks
@@ -88,3 +88,18 @@ def test_a_network_without_stages_is_refused() -> None:
     model.spec = SPEC
     with pytest.raises(ConfigError, match=r"recompute: expected a network of stages of blocks"):
         recompute_blocks(model, 1)
+
+
+def test_blocks_behind_frozen_stages_are_recomputed_and_frozen_ones_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    passes: list[int] = []
+    own = recompute._run
+    found = []
+    for every in (0, 2):
+        model = network(every)
+        freeze(model, stages=1)
+        monkeypatch.setattr(recompute, "_run", lambda blocks, x: passes.append(len(blocks)) or own(blocks, x))
+        found.append(step(model))
+    assert passes == [2, 1] * 3 + [1, 2] * 2
+    assert found[0].keys() == found[1].keys() and len(found[0]) > 100
+    for name, values in found[0].items():
+        np.testing.assert_array_equal(found[1][name], values, err_msg=name)

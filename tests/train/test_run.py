@@ -20,8 +20,9 @@ from ppresnet.checkpoint.state import model_of
 from ppresnet.config import RunConfig, from_dict
 from ppresnet.errors import ConfigError, DataError, DivergedError, InterruptedRunError, RequestError
 from ppresnet.hardware import Hardware
+from ppresnet.train import passes as passes_module
+from ppresnet.train import start, trainer
 from ppresnet.train import step as step_module
-from ppresnet.train import trainer
 from ppresnet.train.evaluate import evaluate_split
 from ppresnet.train.journal import read_records
 from ppresnet.train.run import RunResult, train
@@ -194,13 +195,13 @@ def poison(monkeypatch: pytest.MonkeyPatch) -> Callable[[set[int]], None]:
     """Make the losses of some forward passes NaN, counted from 1 over the whole test."""
 
     def start(passes: set[int]) -> None:
-        plain, calls = step_module.mixed_cross_entropy, itertools.count(1)
+        plain, calls = passes_module.mixed_cross_entropy, itertools.count(1)
 
         def poisoned(*arguments: Any) -> paddle.Tensor:
             loss = plain(*arguments)
             return loss * float("nan") if next(calls) in passes else loss
 
-        monkeypatch.setattr(step_module, "mixed_cross_entropy", poisoned)
+        monkeypatch.setattr(passes_module, "mixed_cross_entropy", poisoned)
 
     return start
 
@@ -241,6 +242,26 @@ def test_nan_that_stays_ends_the_run_and_never_reaches_the_weights(
     newest = sorted((tmp_path / "checkpoints").iterdir())[-1]
     assert newest.name == "step-00000006"
     assert _finite(newest)
+
+
+def test_the_layer_where_a_run_diverges_is_named(
+    recipe: Callable[..., RunConfig],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    own, calls = start.build, itertools.count(1)
+
+    def build(spec: Any) -> nn.Layer:
+        model = own(spec)
+        poisoned = lambda *given: given[-1] * float("nan") if next(calls) > 4 else None  # noqa: E731
+        model.stages[1][0].branch[0].register_forward_post_hook(poisoned)
+        return model
+
+    monkeypatch.setattr(start, "build", build)
+    with pytest.raises(DivergedError, match=r"step 9: 4 bad steps in a row; the first layer at fault is 'stages\.1\.0"):
+        _train(recipe(), tmp_path)
+    assert "step 4 is left out: the first layer at fault is 'stages.1.0.branch.0'" in capsys.readouterr().err
 
 
 def test_broken_images_are_named_and_skipped_up_to_the_limit(

@@ -7,10 +7,11 @@
 #include <vector>
 
 #include "board.hpp"
+#include "classify.hpp"
+#include "command_line.hpp"
 #include "errors.hpp"
 #include "lite_session.hpp"
 #include "numbers.hpp"
-#include "ranking.hpp"
 #include "self_test.hpp"
 
 using namespace ppresnet;
@@ -24,8 +25,8 @@ constexpr const char* kUsage =
 constexpr int kWarmUp = 5;
 
 struct Request {
-  std::string folder, raw;
-  std::vector<std::string> images;
+  Paths paths;
+  std::string raw;
   Runtime runtime;
   int top = 5, latency = 0;
   double limit = 0;
@@ -43,43 +44,25 @@ paddle::lite_api::PowerMode power(const std::string& name) {
 
 Request parse(const std::vector<std::string>& arguments) {
   Request request;
-  std::vector<std::string> paths;
-  for (auto at = arguments.begin(); at != arguments.end(); ++at) {
-    const std::string& option = *at;
-    if (option.rfind("--", 0) != 0) {
-      paths.push_back(option);
-      continue;
-    }
-    if (++at == arguments.end()) throw RequestError(kUsage);
+  request.paths = read_command_line(arguments, kUsage, [&](const std::string& option, const std::string& value) {
     if (option == "--threads") {
-      request.runtime.threads = positive<int>(option, *at);
+      request.runtime.threads = positive<int>(option, value);
     } else if (option == "--power") {
-      request.runtime.power = power(*at);
+      request.runtime.power = power(value);
     } else if (option == "--top") {
-      request.top = positive<int>(option, *at);
+      request.top = positive<int>(option, value);
     } else if (option == "--latency") {
-      request.latency = positive<int>(option, *at);
+      request.latency = positive<int>(option, value);
     } else if (option == "--raw") {
-      request.raw = *at;
+      request.raw = value;
     } else if (option == "--limit") {
-      request.limit = positive<double>(option, *at);
+      request.limit = positive<double>(option, value);
     } else {
-      throw RequestError("unknown option " + option + "\n" + kUsage);
+      return false;
     }
-  }
-  if (paths.empty()) throw RequestError(kUsage);
-  request.folder = paths.front();
-  request.images.assign(paths.begin() + 1, paths.end());
+    return true;
+  });
   return request;
-}
-
-void classify(Session& session, const Board& board, const std::string& path, const Request& request) {
-  const int size = board.preprocess.input_size;
-  const Tensor image{{1, board.preprocess.in_channels, size, size},
-                     preprocess(read_picture(path, request.raw), board.preprocess)};
-  for (const auto& [k, score] : ranked(session.run(image).values, request.top)) {
-    std::printf("%s\t%s\t%.6f\n", path.c_str(), board.labels[k].c_str(), score);
-  }
 }
 
 // One image at a time, without preprocessing.
@@ -100,10 +83,12 @@ void measure(Session& session, const Board& board, const Request& request) {
 
 void run(const std::vector<std::string>& arguments) {
   const Request request = parse(arguments);
-  const Board board = read_board(request.folder);
+  const Board board = read_board(request.paths.folder);
   Session session(board, request.runtime);
   check_golden(session, board.golden, request.limit > 0 ? request.limit : board.limit());
-  for (const std::string& path : request.images) classify(session, board, path, request);
+  for (const std::string& path : request.paths.images) {
+    classify(session, board, path, read_picture(path, request.raw), request.top);
+  }
   if (request.latency > 0) measure(session, board, request);
 }
 

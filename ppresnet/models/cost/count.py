@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+from ppresnet.spec import StemSpec
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,21 @@ def squeeze_excite(channels: int, reduced: int) -> Cost:
 def strided(size: int, stride: int) -> int:
     """Return the side of the output of a padded convolution or pool."""
     return -(-size // stride)
+
+
+def stem(spec: StemSpec, in_channels: int, size: int, layer: Callable[[int, int, int, int], Cost]) -> tuple[Cost, int]:
+    """Return the cost of a stem, and the side of the map that it gives.
+
+    Args:
+        spec: of the stem.
+        in_channels: of the image.
+        size: of the image, pixels.
+        layer: `conv` or `conv_norm`.
+    """
+    if spec.kind == "imagenet":
+        size = strided(size, 2)
+        return layer(in_channels, spec.width, 7, size), strided(size, 2)
+    return layer(in_channels, spec.width, 3, size), size
 
 
 def linear(in_features: int, out_features: int, positions: int = 1) -> Cost:

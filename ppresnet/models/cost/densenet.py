@@ -1,18 +1,13 @@
 """Cost of DenseNet."""
 
-from ppresnet.models.cost.count import Cost, conv, conv_norm, linear, norm, strided
+from ppresnet.models.cost.count import Cost, conv, conv_norm, linear, norm, stem
 from ppresnet.spec import DenseLayerSpec, DenseNetSpec
 
 
 def densenet(spec: DenseNetSpec, size: int) -> Cost:
     """Return the cost of a densely connected network for a square image of `size` pixels."""
     channels = spec.stem.width
-    if spec.stem.kind == "imagenet":
-        size = strided(size, 2)
-        total = conv_norm(spec.in_channels, channels, 7, size)
-        size = strided(size, 2)
-    else:
-        total = conv(spec.in_channels, channels, 3, size)
+    total, size = stem(spec.stem, spec.in_channels, size, conv_norm if spec.stem.kind == "imagenet" else conv)
     for stage, transition in zip(spec.stages, (*spec.transitions, None), strict=True):
         for layer in stage:
             total += _layer(layer, channels, size)

@@ -1,6 +1,6 @@
 """Cost of pre-activation ResNet and wide residual networks."""
 
-from ppresnet.models.cost.count import Cost, conv, linear, norm, strided
+from ppresnet.models.cost.count import Cost, conv, linear, norm, stem, strided
 from ppresnet.spec import PreActBlockSpec, PreActSpec
 
 KERNELS = {"basic": (3, 3), "bottleneck": (1, 3, 1)}
@@ -9,12 +9,7 @@ KERNELS = {"basic": (3, 3), "bottleneck": (1, 3, 1)}
 def preact(spec: PreActSpec, size: int) -> Cost:
     """Return the cost of a pre-activation network for a square image of `size` pixels."""
     channels = spec.stem.width
-    if spec.stem.kind == "imagenet":
-        size = strided(size, 2)
-        total = conv(spec.in_channels, channels, 7, size)
-        size = strided(size, 2)
-    else:
-        total = conv(spec.in_channels, channels, 3, size)
+    total, size = stem(spec.stem, spec.in_channels, size, conv)
     for stage in spec.stages:
         for block in stage:
             total += _block(block, channels, size)

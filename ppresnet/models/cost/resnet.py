@@ -1,18 +1,13 @@
 """Cost of ResNet, Wide ResNet, ResNeXt, SE-ResNet, CIFAR ResNet and plain networks."""
 
-from ppresnet.models.cost.count import Cost, conv_norm, linear, squeeze_excite, strided
+from ppresnet.models.cost.count import Cost, conv_norm, linear, squeeze_excite, stem, strided
 from ppresnet.spec import BlockSpec, ResNetSpec
 
 
 def resnet(spec: ResNetSpec, size: int) -> Cost:
     """Return the cost of a residual network for a square image of `size` pixels."""
     channels = spec.stem.width
-    if spec.stem.kind == "imagenet":
-        size = strided(size, 2)
-        total = conv_norm(spec.in_channels, channels, 7, size)
-        size = strided(size, 2)
-    else:
-        total = conv_norm(spec.in_channels, channels, 3, size)
+    total, size = stem(spec.stem, spec.in_channels, size, conv_norm)
     for stage in spec.stages:
         for block in stage:
             total += _block(block, channels, size)

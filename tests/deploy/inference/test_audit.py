@@ -26,6 +26,7 @@ from ppresnet.errors import CheckFailedError
 from ppresnet.layers import ACTIVATIONS, Residual, ZeroPadSkip
 from ppresnet.layers.sites import promised_sites
 from ppresnet.models import build, create
+from ppresnet.spec import spec_of
 
 pytestmark = pytest.mark.skipif(not paddle_api.has_onednn(), reason="this Paddle has no oneDNN")
 new_ir = pytest.mark.skipif(not paddle_api.has_json(), reason="this Paddle has no .json programs")
@@ -148,10 +149,11 @@ def test_resnet50_with_its_sums_written_out_first(tmp_path: Path) -> None:
 @pytest.mark.parametrize("drop_path", [0.0, 0.3])
 def test_zero_pad_skips_and_drop_path_fuse_everywhere(tmp_path: Path, drop_path: float) -> None:
     found = audited(bundles.small_net(skip="zero_pad", drop_path=drop_path), tmp_path)
-    for row in found.rows:
-        if row.backend != "native":
-            assert (row.sites, row.fused, row.with_residual) == (10, 10, 4)
-            assert not row.ops.keys() & {"conv2d", "batch_norm", "add", "relu"}
+    rows = [row for row in found.rows if row.backend != "native"]
+    assert len(rows) == len(bundles.FORMATS) + 1
+    for row in rows:
+        assert (row.sites, row.fused, row.with_residual) == (10, 10, 4)
+        assert not row.ops.keys() & {"conv2d", "batch_norm", "add", "relu"}
 
 
 class PaddedSkip(ZeroPadSkip):
@@ -174,9 +176,23 @@ def test_a_padded_skip_fuses_in_json_and_has_its_reason_in_pdmodel(tmp_path: Pat
     row = found.row("onednn", "pdmodel")
     assert (row.fused, row.ops["add"]) == (8, 2)
     assert {site.site for site in row.unfused} == {"stages.1.0.branch.1.conv", "stages.1.2.branch.2.conv"}
-    assert all("wants a residual that the convolution depends on" in site.reason for site in row.unfused)
+    wanted = "addition runs by itself: the oneDNN pass for .pdmodel wants a residual that the convolution depends on"
+    assert {site.reason for site in row.unfused} == {f"{wanted}; a padded skip is not"}
     assert found.complete
     assert found.row("gpu", "pdmodel").fused == 10
+
+
+def test_a_gated_skip_fuses_in_json_and_has_its_reason_in_pdmodel(tmp_path: Path) -> None:
+    spec = spec_of("cifar_sparse_gated20", num_classes=5)
+    net = build(spec.model_copy(update={"stages": tuple(stage[:1] for stage in spec.stages)}))
+    bundles.enliven(net)
+    found = audited(net, tmp_path)
+    if paddle_api.has_json():
+        assert found.row("onednn", "json").fused == 7
+    row = found.row("onednn", "pdmodel")
+    assert {site.site for site in row.unfused} == {f"stages.{stage}.0.branch.1.conv" for stage in range(3)}
+    assert {site.reason.rpartition("; ")[2] for site in row.unfused} == {"a gated skip is not"}
+    assert found.complete
 
 
 class TracedGelu(nn.Layer):
@@ -297,6 +313,11 @@ PLAIN, ACT, SUM = (
         (ACT, [conv(), Op("relu", ("y",), ("z",)), Op("relu", ("y",), ("q",))], "expected relu .*, found relu, relu"),
         (SUM, [conv(act="relu")], "expected addition after fused_conv2d 'w', found the output"),
         (SUM, [conv(), Op("add", ("x", "y"), ("z",), act="relu")], "addition runs by itself"),
+        (
+            SUM,
+            [conv(), Op("tanh", ("x",), ("s",)), Op("add", ("s", "y"), ("z",), act="relu")],
+            "addition runs by itself: .*the output of tanh is not",
+        ),
         (SUM, [conv(), Op("fused_conv2d", ("x", "b", "y"), ("z",), "b", residual="y", act="relu")], None),
         (SUM, [conv(), conv(out="z")], "expected one operator with the filter w, found 2"),
     ],

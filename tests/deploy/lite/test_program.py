@@ -39,9 +39,11 @@ def test_what_is_written_is_read(found: list[Field]) -> None:
 @hypothesis.given(st.binary(max_size=200))
 def test_any_bytes_are_a_message_or_a_value_error(data: bytes) -> None:
     try:
-        list(fields(data))
-    except ValueError:
-        return
+        found = list(fields(data))
+    except ValueError as error:
+        assert str(error)
+    else:
+        assert list(fields(message_of(found))) == found
 
 
 def test_numbers_are_those_of_the_specification() -> None:

@@ -88,10 +88,12 @@ def check(spec: ModelSpec, rng: np.random.Generator, training: bool = False) -> 
 
 
 @pytest.mark.parametrize("family", RANDOM)
-@pytest.mark.parametrize("seed", range(4))
-def test_cut_equals_mask(family: str, seed: int) -> None:
-    rng = np.random.default_rng([seed, *family.encode()])
-    check(RANDOM[family](rng), rng)
+def test_cut_equals_mask(family: str) -> None:
+    cut = 0
+    for seed in range(4):
+        rng = np.random.default_rng([seed, *family.encode()])
+        cut += check(RANDOM[family](rng), rng)
+    assert cut > 0
 
 
 @pytest.mark.slow
@@ -107,8 +109,11 @@ def test_cut_equals_mask_for_many(family: str, block: int) -> None:
 
 @pytest.mark.parametrize("family", ["resnet", "preact"])
 def test_cut_equals_mask_in_training_too(family: str) -> None:
-    rng = np.random.default_rng([9, *family.encode()])
-    check(RANDOM[family](rng), rng, training=True)
+    cut = 0
+    for seed in (9, 10):
+        rng = np.random.default_rng([seed, *family.encode()])
+        cut += check(RANDOM[family](rng), rng, training=True)
+    assert cut > 0
 
 
 def with_swapped(graph: ChannelGraph, name: str, number: int) -> ChannelGraph:

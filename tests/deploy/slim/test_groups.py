@@ -175,9 +175,8 @@ def check_against_oracle(family: str, seed: int) -> int:
 
 
 @pytest.mark.parametrize("family", RANDOM)
-@pytest.mark.parametrize("seed", range(2))
-def test_groups_are_what_a_brute_force_oracle_finds(family: str, seed: int) -> None:
-    check_against_oracle(family, seed)
+def test_groups_are_what_a_brute_force_oracle_finds(family: str) -> None:
+    assert sum(check_against_oracle(family, seed) for seed in range(2)) > 0
 
 
 @pytest.mark.slow

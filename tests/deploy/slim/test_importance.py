@@ -111,6 +111,24 @@ def test_the_deviation_behind_a_relu_is_that_of_drawn_numbers() -> None:
     assert rectified_deviation(deviation, mean) == pytest.approx(expected, rel=0.01, abs=1e-6)
 
 
+def test_members_are_taken_relative_to_their_mean_and_then_together() -> None:
+    state = weights()
+    kernel, taker = state[f"{INNER}.weight"], state["stages.0.0.branch.1.conv.weight"]
+    kernel[:], taker[:] = 0.0, 0.0
+    kernel[:, 0, 0, 0] = [1, 2, 3, 4, 5]
+    taker[0, :, 0, 0] = [500, 400, 300, 200, 100]
+    for name in ("0", "1"):  # normalisations that change nothing
+        norm = f"stages.0.0.branch.{name}.norm"
+        state[f"{norm}.weight"][:], state[f"{norm}.bias"][:] = 1.0, 0.0
+        state[f"{norm}._mean"][:], state[f"{norm}._variance"][:] = 0.0, 1.0 - 1e-5
+    found = {how: scores(GRAPH, state, "l1", how)[INNER] for how in ("mean", "max", "first")}
+    assert found["mean"] == pytest.approx(np.ones(5))
+    assert found["max"] == pytest.approx(np.array([5, 4, 3, 4, 5]) / 3)
+    assert found["first"] == pytest.approx(np.arange(1.0, 6.0))
+    distances = [sum(abs(one - other) for other in range(1, 6)) for one in range(1, 6)]
+    assert scores(GRAPH, state, "fpgm", "first")[INNER] == pytest.approx(distances)
+
+
 def test_bn_scale_is_gamma() -> None:
     state = weights()
     gamma = np.abs(state[f"{INNER[:-5]}.norm.weight"])
@@ -150,3 +168,10 @@ def test_taylor_is_the_derivative_by_a_factor_behind_every_normalisation(name: s
         measured = (float(loss(step)) - float(loss(state))) / 1e-5
         assert found[name].sum(axis=0)[unit] == pytest.approx(measured, abs=1e-4)
     assert taylor_scores([found, found])[name] == pytest.approx(np.abs(found[name].sum(axis=0)))
+
+
+def test_taylor_is_taken_over_batches_by_its_square_and_over_members_by_their_sum() -> None:
+    batches = [{"group": np.array([[3.0, 1.0], [-1.0, 1.0]])}, {"group": np.array([[-4.0, 1.0], [0.0, 0.0]])}]
+    assert taylor_scores(batches, "flow")["group"] == pytest.approx([10**0.5, 2.5**0.5])
+    assert taylor_scores(batches, "max")["group"] == pytest.approx([12.5**0.5, 1.0])
+    assert taylor_scores(batches, "first")["group"] == pytest.approx([12.5**0.5, 1.0])

@@ -1,5 +1,6 @@
 """Plans: targets are met from below, limits hold, and several cuts are one plan."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from ppresnet.checkpoint import Checkpoint
 from ppresnet.checkpoint.state import final_weights, model_of, spec_of_checkpoint
 from ppresnet.errors import RequestError
 from ppresnet.models import cost
-from ppresnet.spec import ModelSpec, spec_of
+from ppresnet.spec import spec_of
 
 SPEC = spec_of("cifar_resnet20", input_size=16)
 CHECKPOINT = random_checkpoint(SPEC, np.random.default_rng(0))
@@ -99,17 +100,6 @@ def test_several_steps_are_one_plan_for_the_first_weights(tmp_path: Path) -> Non
     assert cost(spec_of_checkpoint(smaller)).macs == plan.after.macs
 
 
-def test_a_latency_target_is_met_by_what_the_stopwatch_says() -> None:
-    def stopwatch(spec: ModelSpec) -> float:
-        return 1.0 + cost(spec).macs / 1e6
-
-    plan = make_plan(CHECKPOINT, Target("latency", 0.6, stopwatch), uniformly(), graph=GRAPH)
-    before, after = (1.0 + size.macs / 1e6 for size in (plan.before, plan.after))
-    assert 0.55 < after / before <= 0.6
-    assert plan.before.latency_ms == pytest.approx(before)
-    assert plan.after.latency_ms == pytest.approx(after)
-
-
 def test_plans_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     plan = plan_of(CHECKPOINT, GRAPH, {"stem.conv": (0, 1)})
     other = random_checkpoint(SPEC, np.random.default_rng(1))
@@ -135,12 +125,18 @@ def test_no_tensor_is_left_over_and_everything_is_cut_alike(family: str) -> None
     rng = np.random.default_rng([5, *family.encode()])
     spec = RANDOM[family](rng)
     checkpoint, graph = random_checkpoint(spec, rng), channel_graph(spec)
+    # What the optimiser and the average keep of a weight must stay with it, so here it is made of the weight itself.
+    state = {key: checkpoint.weights[key.rpartition("/")[0]] * 2 for key in checkpoint.optimizer}
+    powers = {f"{key.rpartition('/')[0]}/beta1_pow_acc_0": np.array([0.5], np.float32) for key in checkpoint.optimizer}
+    checkpoint = replace(checkpoint, optimizer=state | powers)
     keep = {group.name: tuple(range(0, group.units, 2)) for group in graph if group.units > 1}
     smaller = cut(checkpoint, plan_of(checkpoint, graph, keep), graph)
     shapes = {name: tensor.shape for name, tensor in model_of(smaller).state_dict().items()}
     assert {name: list(array.shape) for name, array in smaller.weights.items()} == shapes
     assert {name: list(array.shape) for name, array in smaller.ema.items()} == shapes
     for key, array in smaller.optimizer.items():
-        assert list(array.shape) == shapes[key.rpartition("/")[0]]
-        np.testing.assert_array_equal(np.isin(array, checkpoint.optimizer[key]), True)
+        expected = powers[key] if key in powers else smaller.weights[key.rpartition("/")[0]] * 2
+        np.testing.assert_array_equal(array, expected)
+    for name, array in smaller.ema.items():
+        np.testing.assert_array_equal(array, smaller.weights[name] * np.float32(1.125))
     assert channel_graph(spec_of_checkpoint(smaller)).groups  # it can be pruned again

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.table import Table
 
 from ppresnet.bundle import PARAMS, Bundle
 from ppresnet.export.params import named_params
 
-_SHOWN = 12
 Change = dict[str, Any]
 
 
@@ -72,31 +68,6 @@ def changed_weights(one: Bundle, other: Bundle) -> list[Change]:
                 {"tensor": name, "rel_diff": _relative(before, after), "before": _shape(before), "after": _shape(after)}
             )
     return sorted(found, key=lambda row: (-(row["rel_diff"] if row["rel_diff"] is not None else np.inf), row["tensor"]))
-
-
-def show_difference(found: Mapping[str, Any]) -> None:
-    """Print the changes, the first dozen of each kind."""
-    console = Console(width=None if sys.stdout.isatty() else 150)
-    if found["same"]:
-        console.print("the bundles are the same")
-        return
-    table = Table("what", "where", "before", "after", "relative difference")
-    for kind, changes in found.items():
-        if not isinstance(changes, list):
-            continue
-        for one in changes[:_SHOWN]:
-            relative = one.get("rel_diff")
-            shown = "" if relative is None else f"{relative:.1e}"
-            table.add_row(
-                kind, one.get("path") or one.get("tensor") or "", _cell(one["before"]), _cell(one["after"]), shown
-            )
-        if len(changes) > _SHOWN:
-            table.add_row(kind, f"and {len(changes) - _SHOWN} more, see --json", "", "", "")
-    console.print(table)
-
-
-def _cell(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else "-" if value is None else str(value)
 
 
 def _latencies(bundle: Bundle) -> dict[str, float | None]:

@@ -1,0 +1,115 @@
+"""The steps that a slim recipe asks for, as commands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from deploy.slim.int8.settings import Int8Settings
+from deploy.slim.pipeline.step import Step
+from deploy.slim.recipe_keys import SlimConfig
+from ppresnet.config import RunConfig
+
+
+def train(recipe: Path) -> Step:
+    """Return the training of the whole network."""
+    return _training("train", recipe, ())
+
+
+def sensitivity(config: SlimConfig, name: str, checkpoint: Path, recipe: Path) -> Step:
+    """Return the measurement of what each group costs."""
+    shares = [str(share) for share in config.sensitivity.shares]
+    settings = (*_scoring(config), "--subset", str(config.sensitivity.images), "--shares", *shares)
+    inputs = (("--checkpoint", checkpoint), ("-c", recipe))
+    return Step(name, "deploy.slim.sensitivity", settings, inputs, products=("file",), resumes=True)
+
+
+def plan(config: SlimConfig, name: str, checkpoint: Path, recipe: Path, measured: Path, share: float) -> Step:
+    """Return the planning of one cut.
+
+    Args:
+        config: the slim recipe.
+        name: of the step.
+        checkpoint: what is cut.
+        recipe: of the network.
+        measured: sensitivities of this checkpoint.
+        share: of its cost that may be left.
+    """
+    kind, _ = config.target.chosen
+    groups = config.allocation
+    settings = [f"--{kind}", f"{share:.6g}", *_scoring(config), "--engine", config.engine, "--allocation", groups.name]
+    settings += ["--round-to", str(config.round_to), "--minimum", str(groups.minimum), "--scope", groups.scope]
+    settings += ["--trunk-share", str(groups.trunk_share), *(("--protect", *groups.protect) if groups.protect else ())]
+    settings += _timing(config) if kind == "latency" else []
+    inputs = [("--checkpoint", checkpoint), ("-c", recipe)]
+    inputs += [("--sensitivity", measured)] if groups.name == "sensitivity" else []
+    return Step(name, "deploy.slim.plan", tuple(settings), tuple(inputs), ("--output", "plan.json"), ("plan",))
+
+
+def cut(config: SlimConfig, name: str, checkpoint: Path, recipe: Path, planned: Path) -> Step:
+    """Return one cut."""
+    inputs = (("--checkpoint", checkpoint), ("-c", recipe), ("--plan", planned))
+    return Step(name, "deploy.slim.cut", ("--recalibrate", str(config.recalibrate)), inputs, products=("checkpoint",))
+
+
+def finetune(tuning: RunConfig, name: str, checkpoint: Path, recipe: Path, teacher: Path, own_teacher: bool) -> Step:
+    """Return the training after a cut.
+
+    Args:
+        tuning: its recipe.
+        name: of the step.
+        checkpoint: what the cut left.
+        recipe: the file of `tuning`.
+        teacher: the whole network.
+        own_teacher: the recipe names a teacher itself.
+    """
+    inputs = [("-o init_from=", checkpoint)]
+    if tuning.distill.weight > 0 and not own_teacher:
+        inputs.append(("-o distill.checkpoint=", teacher))
+    return _training(name, recipe, inputs)
+
+
+def quantize(settings: Int8Settings, checkpoint: Path, recipe: Path) -> Step:
+    """Return the step to int8."""
+    words: list[str] = []
+    for key, value in settings.model_dump().items():
+        flag = f"--{key.replace('_', '-')}"
+        if isinstance(value, bool):
+            words += [] if value else [f"--no-{key}"]
+        elif value is not None:
+            words += [flag, str(value)]
+    inputs = (("--checkpoint", checkpoint), ("-c", recipe))
+    return Step("int8", "deploy.slim.quantize", tuple(words), inputs, products=("output",))
+
+
+def export(checkpoint: Path, recipe: Path) -> Step:
+    """Return the export of the result."""
+    inputs = (("--checkpoint", checkpoint), ("-c", recipe))
+    return Step("bundle", "tools/export.py", inputs=inputs, products=("output",))
+
+
+def compare(
+    config: SlimConfig, checkpoint: Path, recipe: Path, smaller: Sequence[Path], int8: Path | None = None
+) -> Step:
+    """Return the measurement of all networks side by side."""
+    inputs = [("--checkpoint", checkpoint), ("-c", recipe), *(("--smaller", path) for path in smaller)]
+    inputs += [("--int8", int8)] if int8 is not None else []
+    return Step("compare", "deploy.slim.compare", tuple(_timing(config)), tuple(inputs), output=None)
+
+
+def _training(name: str, recipe: Path, more: Sequence[tuple[str, Path]]) -> Step:
+    inputs = (("-c", recipe), *more)
+    return Step(name, "tools/train.py", ("--resume",), inputs, products=("checkpoint",), resumes=True)
+
+
+def _scoring(config: SlimConfig) -> tuple[str, ...]:
+    how = config.importance
+    scored = ("--importance", how.score, "--aggregate", how.aggregate, "--seed", str(config.seed))
+    return (*scored, "--images", str(how.images)) if how.score == "taylor" else scored
+
+
+def _timing(config: SlimConfig) -> list[str]:
+    how = config.latency
+    settings = ["--backend", how.backend, "--precision", how.precision, "--batch", str(how.batch)]
+    settings += ["--rounds", str(how.rounds)]
+    return settings if how.threads == "auto" else [*settings, "--threads", str(how.threads)]

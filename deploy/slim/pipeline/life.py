@@ -1,0 +1,132 @@
+"""The order of the steps, and what goes from one to the next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deploy.slim.pipeline import chain
+from deploy.slim.pipeline.driver import Driver
+from deploy.slim.recipe import SlimRecipe
+from ppresnet.checkpoint import resolve
+from ppresnet.config import dump
+from ppresnet.errors import CheckFailedError, ProcessError
+from ppresnet.files import atomic_write
+
+Result = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Round:
+    """The results of one cut."""
+
+    sensitivity: Result
+    plan: Result
+    cut: Result
+    finetune: Result
+
+
+@dataclass(frozen=True)
+class Story:
+    """The results of all steps.
+
+    Attributes:
+        recipe: what was asked for.
+        checkpoint: the whole network.
+        train: its training; None where it was there.
+        rounds: the cuts.
+        int8: None where it was not asked for, or failed.
+        bundle: the export.
+        compare: all networks side by side.
+        seconds: that each step took.
+        failure: why there is no int8 although it was asked for.
+    """
+
+    recipe: SlimRecipe
+    checkpoint: Path
+    train: Result | None
+    rounds: tuple[Round, ...]
+    int8: Result | None
+    bundle: Result
+    compare: Result
+    seconds: dict[str, float]
+    failure: ProcessError | None = None
+
+
+class Life:
+    """A network on its way to a smaller one.
+
+    Args:
+        recipe: what is asked for.
+        driver: does the steps.
+    """
+
+    def __init__(self, recipe: SlimRecipe, driver: Driver) -> None:
+        self.recipe, self._driver = recipe, driver
+        self._folder = driver.journal.folder
+
+    def run(self) -> Story:
+        """Do all steps and return what they found.
+
+        Raises:
+            PpresnetError: a step failed.
+        """
+        config, training = self.recipe.config, self._recipe_file("train", dump(self.recipe.training))
+        trained = None if config.checkpoint is not None else self._driver.do(chain.train(training))
+        whole = resolve(Path(config.checkpoint if trained is None else trained["checkpoint"]))  # type: ignore[arg-type]
+        rounds: list[Round] = []
+        for number in range(1, config.steps + 1):
+            current = whole if not rounds else Path(rounds[-1].finetune["checkpoint"])
+            rounds.append(self._round(number, current, whole, self._share(number, rounds), training))
+        final = Path(rounds[-1].finetune["checkpoint"])
+        bundle = self._driver.do(chain.export(final, training))
+        int8, failure = self._int8(final, training)
+        smaller = [Path(step["checkpoint"]) for each in rounds for step in (each.cut, each.finetune)]
+        quantised = Path(int8["output"]) if int8 is not None else None
+        compared = self._driver.do(chain.compare(config, whole, training, smaller, quantised))
+        seconds = {name: entry.seconds for name, entry in self._driver.journal.entries.items()}
+        return Story(self.recipe, whole, trained, tuple(rounds), int8, bundle, compared, seconds, failure)
+
+    def _int8(self, final: Path, training: Path) -> tuple[Result | None, ProcessError | None]:
+        """Return the result in int8, or what kept it from its accuracy floor; the rest of the report holds without."""
+        if self.recipe.config.quantize is None:
+            return None, None
+        try:
+            return self._driver.do(chain.quantize(self.recipe.config.quantize, final, training)), None
+        except ProcessError as error:
+            if error.exit_code != CheckFailedError.exit_code:
+                raise
+            return None, error
+
+    def _round(self, number: int, current: Path, whole: Path, share: float, training: Path) -> Round:
+        config, tuning = self.recipe.config, self.recipe.tuning
+        suffix = "" if config.steps == 1 else f"-{number}"
+        measured = self._driver.do(chain.sensitivity(config, f"sensitivity{suffix}", current, training))
+        sensitivities = Path(measured["file"])
+        planned = self._driver.do(chain.plan(config, f"plan{suffix}", current, training, sensitivities, share))
+        cut = self._driver.do(chain.cut(config, f"cut{suffix}", current, training, Path(planned["plan"])))
+        recipe = self._recipe_file("finetune", dump(tuning))
+        own = self.recipe.own_teacher
+        tuned = chain.finetune(tuning, f"finetune{suffix}", Path(cut["checkpoint"]), recipe, whole, own)
+        return Round(measured, planned, cut, self._driver.do(tuned))
+
+    def _share(self, number: int, rounds: list[Round]) -> float:
+        """Return what may be left of the current cost: it falls by the same factor in each round."""
+        kind, share = self.recipe.config.target.chosen
+        left = 1.0
+        for each in rounds:
+            left *= _left(each.plan, kind)
+        return min(float(share ** (number / self.recipe.config.steps)) / left, 0.999)
+
+    def _recipe_file(self, name: str, text: str) -> Path:
+        path = self._folder / "recipes" / f"{name}.yaml"
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            atomic_write(path, text)
+        return path
+
+
+def _left(plan: Result, kind: str) -> float:
+    if kind == "latency":
+        return float(plan["latency"]["ratio"])
+    return float(plan["after"][kind]) / float(plan["before"][kind])

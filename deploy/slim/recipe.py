@@ -1,0 +1,71 @@
+"""The slim recipe: which network becomes smaller, to what cost, how, and how it recovers. No Paddle in here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.slim.recipe_keys import SlimConfig
+from ppresnet.config import RunConfig
+from ppresnet.config.check import resolve
+from ppresnet.config.load import layers_of
+from ppresnet.config.tree import Entry, entry_of, find, merge
+from ppresnet.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class SlimRecipe:
+    """A slim recipe, and the run recipes that follow from it.
+
+    Attributes:
+        config: itself.
+        training: of the whole network.
+        tuning: of the smaller one; what it starts from and learns from is not in it yet.
+        own_teacher: `finetune` names a teacher that is not the whole network.
+    """
+
+    config: SlimConfig
+    training: RunConfig
+    tuning: RunConfig
+    own_teacher: bool = False
+
+
+def load_slim(path: Path, overrides: Iterable[str] = ()) -> SlimRecipe:
+    """Return the slim recipe at `path`.
+
+    Args:
+        path: a YAML file; `_base_` in it works as in every recipe.
+        overrides: `a.b=value` each; those of keys that only run recipes have, such as `data.root`, are for the base.
+
+    Raises:
+        ConfigError: naming every problem, each with the file and line or the override it comes from.
+    """
+    whole = list(overrides)
+    ours = [each for each in whole if not _is_of_base(each)]
+    layers, problems = layers_of(path, ours)
+    config = resolve(layers, problems, SlimConfig)
+    base = Path(config.base) if Path(config.base).exists() else path.parent / config.base
+    below, problems = layers_of(base, [each for each in whole if _is_of_base(each)])
+    below.append(entry_of({"seed": config.seed}, ""))
+    tree = Entry({}, "")
+    for layer in layers:
+        tree = merge(tree, layer)
+    tuned, given = find(tree, ("finetune",))
+    above = [entry_of({"name": config.name}, ""), tuned] if given else []
+    _expect_ours(tuned, given)
+    own_teacher = given and find(tuned, ("distill", "checkpoint"))[1]
+    return SlimRecipe(config, resolve(below, problems), resolve([*below, *above], problems), own_teacher)
+
+
+def _is_of_base(override: str) -> bool:
+    key = override.partition("=")[0].strip().partition(".")[0]
+    return key in RunConfig.model_fields and key not in SlimConfig.model_fields
+
+
+def _expect_ours(tuned: Entry, given: bool) -> None:
+    """Refuse what the steps before a fine-tuning decide."""
+    for key, why in (("init_from", "it starts from what the cut leaves"), ("model", "the cut decides the network")):
+        entry, written = find(tuned, (key,)) if given else (tuned, False)
+        if written:
+            raise ConfigError(f"{entry.where}: 'finetune.{key}': {why}; take it away")

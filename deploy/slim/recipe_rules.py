@@ -1,0 +1,42 @@
+"""What must hold between the keys of a slim recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from pydantic_core import PydanticCustomError
+
+from deploy.slim.command import PADDLESLIM_RULES
+from ppresnet.config.rules import Conflict
+
+if TYPE_CHECKING:
+    from deploy.slim.recipe_keys import SlimConfig, TargetConfig
+
+
+def expect_one(target: TargetConfig) -> TargetConfig:
+    """Return the target when it names one cost.
+
+    Raises:
+        PydanticCustomError: it names none or several.
+    """
+    given = [kind for kind, share in target if share is not None]
+    if len(given) != 1:
+        found = " and ".join(given) or "none"
+        text = f"expected one of macs, params and latency, found {found}; one that is null does not count"
+        raise PydanticCustomError("wrong", "{text}", {"text": text})
+    return target
+
+
+def conflicts(config: SlimConfig) -> Iterator[Conflict]:
+    """Yield everything that the engine of a recipe cannot do."""
+    if config.engine != "paddleslim":
+        return
+    for section, key, found, able in (
+        ("importance", "score", config.importance.score, PADDLESLIM_RULES),
+        ("importance", "aggregate", config.importance.aggregate, ("flow", "first")),
+        ("allocation", "name", config.allocation.name, ("uniform",)),
+    ):
+        if found not in able:
+            text = f"expected {' or '.join(able)} because engine is paddleslim, found {found}"
+            yield Conflict((section, key), found, text)

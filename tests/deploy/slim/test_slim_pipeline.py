@@ -1,0 +1,264 @@
+"""The order of a slim run: nothing twice, nothing stale, nothing lost; its report. The commands are stood in for."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from slim_commands import Commands
+from tiny_network import save_tiny, tiny_spec
+
+from deploy.slim.pipeline import __main__ as pipeline
+from deploy.slim.pipeline import process
+from deploy.slim.pipeline.driver import Driver
+from deploy.slim.pipeline.life import Life, Story
+from deploy.slim.pipeline.report import write_report
+from deploy.slim.recipe import load_slim
+from ppresnet import cli
+from ppresnet.errors import InterruptedRunError, PpresnetError, ProcessError, RequestError
+from ppresnet.train.outcome import died
+
+ROOT = Path(__file__).resolve().parents[3]
+RECIPE = ROOT / "configs" / "slim" / "digits_resnet20.yaml"
+SCRIPT = ROOT / "deploy" / "slim" / "slim.sh"
+ALL = ["train", "sensitivity", "plan", "cut", "finetune", "bundle", "compare"]
+
+
+def live(folder: Path, *overrides: str, breaks: str = "") -> tuple[Commands, Story]:
+    commands = Commands(tiny_spec(), breaks=breaks)
+    driver = Driver(folder, commands, lambda line: None)
+    return commands, Life(load_slim(RECIPE, overrides), driver).run()
+
+
+def steps(folder: Path, *overrides: str) -> list[str]:
+    return live(folder, *overrides)[0].ran
+
+
+def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
+    assert steps(tmp_path) == ALL
+    assert steps(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("override", "first"),
+    [
+        ("seed=2", "train"),
+        ("train.epochs=3", "train"),
+        ("sensitivity.images=99", "sensitivity"),
+        ("importance.score=l1", "sensitivity"),
+        ("target.macs=0.6", "plan"),
+        ("round_to=4", "plan"),
+        ("allocation.scope=internal", "plan"),
+        ("recalibrate=64", "cut"),
+        ("finetune.train.epochs=3", "finetune"),
+        ("finetune.distill.weight=0", "finetune"),
+        ("latency.batch=4", "compare"),
+        ("max_drop=3", ""),
+        ("data.workers=1", ""),
+        ("hardware.threads=2", ""),
+    ],
+)
+def test_a_changed_setting_runs_its_step_and_what_follows_from_it(tmp_path: Path, override: str, first: str) -> None:
+    live(tmp_path)
+    again = steps(tmp_path, override)
+    assert again[:1] == ([first] if first else [])
+    if first == "finetune":
+        assert again == ALL[ALL.index("finetune") :]
+    assert set(again) <= set(ALL[ALL.index(first) :] if first else [])
+
+
+def test_sensitivities_matter_to_the_plan_only_where_it_reads_them(tmp_path: Path) -> None:
+    live(tmp_path, "allocation.name=sensitivity")
+    assert "plan" in steps(tmp_path, "allocation.name=sensitivity", "sensitivity.images=9")
+    live(tmp_path)
+    assert steps(tmp_path, "sensitivity.images=8") == ["sensitivity"]
+
+
+@pytest.mark.parametrize("name", ALL[:-1])
+def test_a_kill_loses_only_the_step_it_comes_in(tmp_path: Path, name: str) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        live(tmp_path, breaks=name)
+    assert steps(tmp_path) == ALL[ALL.index(name) :]
+
+
+def test_a_killed_training_goes_on_and_another_one_starts_anew(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        live(tmp_path, breaks="train")
+    (tmp_path / "train" / "left").touch()
+    with pytest.raises(KeyboardInterrupt):
+        live(tmp_path, breaks="train")
+    assert (tmp_path / "train" / "left").exists()
+    assert live(tmp_path)[0].asked["train"].resume
+    (tmp_path / "train" / "left").touch()
+    live(tmp_path, "train.epochs=3")
+    assert not (tmp_path / "train" / "left").exists()
+
+
+@pytest.mark.parametrize(
+    ("file", "step"), [("plan/plan.json", "plan"), ("results/cut.json", "cut"), ("bundle/deploy.json", "bundle")]
+)
+def test_what_was_damaged_is_made_again(tmp_path: Path, file: str, step: str) -> None:
+    live(tmp_path)
+    with (tmp_path / file).open("a") as text:
+        text.write(" ")
+    assert steps(tmp_path) == [step]
+
+
+def test_a_folder_of_others_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "plan").mkdir()
+    (tmp_path / "plan" / "mine").touch()
+    with pytest.raises(RequestError, match="no step wrote"):
+        live(tmp_path)
+    assert (tmp_path / "plan" / "mine").exists()
+    (tmp_path / "journal.json").write_text("[]")
+    with pytest.raises(RequestError, match="no journal"):
+        live(tmp_path)
+
+
+def test_commands_are_told_what_the_recipe_says(tmp_path: Path) -> None:
+    asked = live(tmp_path, "target={macs: null, params: 0.4}", "importance={score: l2, aggregate: first}", "seed=7")[
+        0
+    ].asked
+    plan = asked["plan"]
+    assert (plan.macs, plan.params, plan.importance, plan.aggregate, plan.seed) == (None, 0.4, "l2", "first", 7)
+    assert (asked["sensitivity"].subset, asked["sensitivity"].shares) == (512, [0.125, 0.25, 0.5, 0.75])
+    assert asked["cut"].recalibrate == 2048
+    tuned = dict(each.split("=", 1) for each in asked["finetune"].overrides)
+    assert json.loads(tuned["init_from"]).startswith(str(tmp_path / "cut"))
+    assert json.loads(tuned["distill.checkpoint"]).startswith(str(tmp_path / "train"))
+    assert asked["bundle"].checkpoint == asked["compare"].smaller[-1]
+
+
+def test_a_network_that_is_there_is_not_trained(tmp_path: Path) -> None:
+    path = save_tiny(tmp_path / "own")
+    commands, story = live(tmp_path / "run", f"checkpoint={tmp_path / 'own'}", "finetune.distill.checkpoint=null")
+    assert commands.ran == ALL[1:]
+    assert story.checkpoint == path
+    assert [each.partition("=")[0] for each in commands.asked["finetune"].overrides] == ["init_from"]
+
+
+def test_iterative_pruning_reaches_the_target_in_equal_factors(tmp_path: Path) -> None:
+    commands, story = live(tmp_path, "steps=2", "target.macs=0.49")
+    names = [f"{name}-{number}" for number in (1, 2) for name in ALL[1:5]]
+    assert commands.ran == ["train", *names, *ALL[5:]]
+    assert commands.asked["plan-1"].macs == pytest.approx(0.7)
+    done = story.rounds[0].plan["after"]["macs"] / story.rounds[0].plan["before"]["macs"]
+    assert commands.asked["plan-2"].macs == pytest.approx(0.49 / done, rel=1e-5)
+    teachers = {
+        dict(each.split("=", 1) for each in commands.asked[f"finetune-{n}"].overrides)["distill.checkpoint"]
+        for n in (1, 2)
+    }
+    assert len(teachers) == 1
+    with pytest.raises(KeyboardInterrupt):
+        live(tmp_path, "steps=2", "target.macs=0.49", "finetune.optim.lr=0.3", breaks="sensitivity-2")
+    assert steps(tmp_path, "steps=2", "target.macs=0.49", "finetune.optim.lr=0.3") == [*names[4:], *ALL[5:]]
+
+
+def test_engine_and_int8_are_passed_on(tmp_path: Path) -> None:
+    extra = ("engine=paddleslim", "importance.score=fpgm", "quantize={calibration: 32, onnx: false}")
+    commands, story = live(tmp_path, *extra)
+    assert commands.ran == [*ALL[:6], "int8", "compare"]
+    assert (commands.asked["plan"].engine, commands.asked["plan"].importance) == ("paddleslim", "fpgm")
+    asked = commands.asked["int8"]
+    assert (asked.calibration, asked.onnx, asked.images, asked.method) == (32, False, None, "ptq")
+    report = write_report(story, tmp_path)
+    assert report.figures["top1_int8"] == report.top1_after == 88.5
+    assert report.figures["latency_int8"] == 1.25
+
+
+def test_the_report_says_what_was_measured(tmp_path: Path) -> None:
+    _, story = live(tmp_path)
+    figures = write_report(story, tmp_path).figures
+    assert (figures["top1_before"], figures["top1_cut"], figures["top1_after"]) == (90.0, 89.0, 88.0)
+    assert (figures["macs_before"], figures["macs_after"]) == (9000, 7000)
+    assert (figures["params_before"], figures["params_after"]) == (1000, 800)
+    assert (figures["latency_before"], figures["latency_after"]) == (2.0, 1.5)
+    assert Path(figures["checkpoint"]).parents[1] == tmp_path / "finetune"
+    whole = json.loads((tmp_path / "report.json").read_text())
+    assert {key: whole[key] for key in figures} == figures
+    changed = {name: width for name, width in whole["widths"].items() if width["before"] != width["after"]}
+    assert changed and all(width["before"] - width["after"] == 1 for width in changed.values())
+    assert set(whole["seconds"]) == set(ALL)
+    text = (tmp_path / "report.md").read_text()
+    assert "| fine-tuned | 88.00 | 800 | 7,000 | 1.500 |" in text
+    for name in ("widths.png", "front.png"):
+        assert f"]({name})" in text
+        with Image.open(tmp_path / name) as picture:
+            assert picture.format == "PNG"
+
+
+def test_a_loss_beyond_the_limit_is_a_failed_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands = Commands(tiny_spec())
+    monkeypatch.setattr(pipeline, "Driver", lambda folder: Driver(folder, commands, lambda line: None))
+
+    def code(*overrides: str) -> int:
+        command = ["-c", str(RECIPE), "--output", str(tmp_path), "--json", str(tmp_path / "j.json"), "-o", *overrides]
+        return cli.run(pipeline.main, pipeline.parse(command))
+
+    assert code("max_drop=2.0") == 0  # the commands that stand in lose two points
+    figures = json.loads((tmp_path / "j.json").read_text())
+    (tmp_path / "j.json").unlink()
+    assert code("max_drop=1.5") == 3
+    assert json.loads((tmp_path / "j.json").read_text()) == figures
+    commands.unequal = "int8"
+    assert code("quantize={}") == 3
+    assert "| fine-tuned |" in (tmp_path / "report.md").read_text()
+    commands.unequal = "plan"
+    (tmp_path / "report.md").unlink()
+    assert code("target.macs=0.6") == 3
+    assert not (tmp_path / "report.md").exists()
+
+
+def test_a_step_that_fails_gives_its_exit_code(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ProcessError, match="'plan' ended with exit code 3") as failed:
+        process.run("plan", ["-c", "import sys; print('why'); sys.exit(3)"])
+    assert failed.value.exit_code == 3
+    assert capfd.readouterr().err == "why\n"
+    with pytest.raises(PpresnetError, match="SIGKILL"):
+        process.run("plan", ["-c", "import os; os.kill(os.getpid(), 9)"])
+
+
+def test_a_signal_is_passed_on_and_waited_for() -> None:
+    code = (
+        "import os, signal, sys, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\n"
+        "os.kill(os.getppid(), signal.SIGINT)\n"
+        "time.sleep(30)\n"
+    )
+    with pytest.raises(InterruptedRunError, match="SIGINT during the step 'train'"):
+        process.run("train", ["-c", code])
+
+
+def test_a_step_does_not_outlive_a_killed_run(tmp_path: Path) -> None:
+    child = "import os, pathlib, time; pathlib.Path('pid').write_text(str(os.getpid())); time.sleep(60)"
+    code = f"from deploy.slim.pipeline import process; process.run('x', ['-c', {child!r}])"
+    run = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    file = tmp_path / "pid"
+    while run.poll() is None and not (file.exists() and file.read_text()):
+        time.sleep(0.02)
+    pid = int(file.read_text())
+    run.send_signal(signal.SIGKILL)
+    run.wait()
+    deadline = time.monotonic() + 20
+    while not died(pid) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert died(pid)
+
+
+def test_the_script_sets_up_and_hands_its_arguments_on(tmp_path: Path) -> None:
+    script = tmp_path / "deploy" / "slim" / "slim.sh"
+    python, setup = tmp_path / ".venv" / "bin" / "python", tmp_path / "tools" / "setup.sh"
+    for path, text in ((script, SCRIPT.read_text()), (python, '#!/bin/sh\necho "$@"\n'), (setup, "echo set-up >&2\n")):
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
+    python.chmod(0o755)
+    command = ["bash", str(script), "-c", "a b.yaml", "--json", "x"]
+    done = subprocess.run(command, cwd="/", capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("-m deploy.slim.pipeline -c a b.yaml --json x\n", "set-up\n")
+    setup.write_text("exit 2\n")
+    assert subprocess.run(command, cwd="/", capture_output=True).returncode == 2

@@ -1,0 +1,160 @@
+"""Every slim recipe loads, says how to run it, and can be planned; a mistake in one is named with its place."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from random_specs import random_checkpoint
+
+from deploy.slim import command, plan
+from deploy.slim.allocation import Limits, uniform
+from deploy.slim.importance import scores
+from deploy.slim.planner import make_plan
+from deploy.slim.recipe import load_slim
+from deploy.slim.recipe_keys import SlimConfig
+from deploy.slim.recipe_schema import FILE, schema_text, slim_schema
+from deploy.slim.target import Target
+from ppresnet.config import RunConfig
+from ppresnet.errors import ConfigError
+from ppresnet.spec import spec_of
+
+CONFIGS = Path(__file__).resolve().parents[3] / "configs"
+RECIPES = sorted((CONFIGS / "slim").glob("*.yaml"))
+HEADER = ("# command:  bash deploy/slim/slim.sh -c ", "# hardware: ", "# time:     ", "# expected: ", "# source:   ")
+DIGITS = CONFIGS / "slim" / "digits_resnet20.yaml"
+
+
+def test_the_recipes_are_there() -> None:
+    cifar = {"cifar10_resnet20", "cifar10_resnet56"}
+    imagenet = {
+        f"imagenet_{name}" for name in ("resnet50", "seresnet50", "resnext50_32x4d", "densenet121", "lcnet_100")
+    }
+    assert {path.stem for path in RECIPES} == {"digits_resnet20", *cifar, *imagenet}
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_a_recipe_loads_and_says_how_to_run_it(path: Path) -> None:
+    recipe = load_slim(path)
+    assert recipe.config.name == f"slim_{path.stem}"
+    assert recipe.config.output == f"runs/slim_{path.stem}"
+    assert recipe.training.name == path.stem
+    assert recipe.tuning.optim.lr < recipe.training.optim.lr
+    assert recipe.tuning.train.epochs < recipe.training.train.epochs
+    lines = path.read_text().splitlines()
+    assert lines[0] == "# yaml-language-server: $schema=schema.json"
+    for start in HEADER:
+        assert any(line.startswith(start) for line in lines), start
+    asked = next(line for line in lines if line.startswith(HEADER[0]))
+    assert f"configs/slim/{path.name}" in asked
+    assert ("data.root=" in asked) == (recipe.training.data.format != "digits")
+
+
+QUICK = [pytest.param(path, marks=() if "imagenet" not in path.stem else pytest.mark.slow) for path in RECIPES]
+
+
+@pytest.mark.parametrize("path", QUICK, ids=lambda path: path.stem)
+def test_a_recipe_can_be_planned(path: Path) -> None:
+    recipe = load_slim(path)
+    config, training = recipe.config, recipe.training
+    size = min(training.data.input_size, 64)  # what is coupled does not depend on it
+    checkpoint = random_checkpoint(spec_of(**training.model.model_dump(), input_size=size), np.random.default_rng(0))
+    kind, share = config.target.chosen
+    how = config.allocation
+    limits = Limits(config.round_to, how.minimum, how.scope, how.trunk_share, how.protect)
+    made = make_plan(
+        checkpoint,
+        Target("macs" if kind == "latency" else kind, share),
+        lambda current, graph: uniform(graph, scores(graph, {}, "random"), limits),
+    )
+    kind = "macs" if kind == "latency" else kind
+    left = getattr(made.after, kind) / getattr(made.before, kind)
+    assert share - 0.05 <= left <= share
+
+
+def test_finetuning_is_the_base_with_overrides() -> None:
+    recipe = load_slim(DIGITS, ["finetune.optim.lr=0.5", "data.workers=1", "seed=5"])
+    base, tuned = recipe.training.model_dump(), recipe.tuning.model_dump()
+    assert (tuned["optim"]["lr"], base["optim"]["lr"]) == (0.5, 0.1)
+    assert base["data"]["workers"] == tuned["data"]["workers"] == 1
+    assert base["seed"] == tuned["seed"] == 5
+    changed = {section for section in base if base[section] != tuned[section]}
+    assert changed == {"name", "output", "train", "optim"}
+
+
+def test_the_base_is_found_from_the_recipe_and_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "net.yaml").write_text("name: net\n")
+    (tmp_path / "slim").mkdir()
+    (tmp_path / "slim" / "s.yaml").write_text("base: ../net.yaml\ntarget: {macs: 0.5}\n")
+    assert load_slim(tmp_path / "slim" / "s.yaml").training.name == "net"
+    monkeypatch.chdir(tmp_path)
+    assert load_slim(Path("slim/s.yaml"), ["base=net.yaml"]).training.name == "net"
+    with pytest.raises(ConfigError, match="cannot read"):
+        load_slim(Path("slim/s.yaml"), ["base=nat.yaml"])
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("tarjet.macs=0.3", "unknown key 'tarjet'; did you mean 'target'"),
+        ("target.mac=0.3", "unknown key 'target.mac'; did you mean 'target.macs'"),
+        ("target.params=0.5", "expected one of macs, params and latency, found macs and params"),
+        ("target.macs=null", "found none"),
+        ("target.macs=1.5", "'target.macs': expected a value below 1"),
+        ("round_to=3", "'round_to': expected 1, 2, 4, 8, 16 or 32"),
+        (
+            "engine=paddleslim",
+            "'importance.score': expected l1 or l2 or fpgm because engine is paddleslim, found taylor",
+        ),
+        ("quantize={methd: ptq}", "unknown key 'quantize.methd'; did you mean 'quantize.method'"),
+        ("finetune.optim.lrr=1", "unknown key 'optim.lrr'; did you mean 'optim.lr'"),
+        ("optim.lrr=1", "unknown key 'optim.lrr'; did you mean 'optim.lr'"),
+        ("finetune.model.name=resnet18", "'finetune.model': the cut decides the network"),
+        ("finetune.init_from=x", "'finetune.init_from': it starts from what the cut leaves"),
+        ("finetune=3", "'finetune': expected a mapping, found 3"),
+    ],
+)
+def test_a_mistake_is_named_with_its_place(override: str, message: str) -> None:
+    with pytest.raises(ConfigError) as found:
+        load_slim(DIGITS, [override])
+    assert len(found.value.problems) == 1
+    assert message in str(found.value)
+    assert f"-o {override}" in str(found.value)
+
+
+def test_base_and_target_are_required(tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text("name: s\n")
+    with pytest.raises(ConfigError, match="'base': required and not given") as found:
+        load_slim(tmp_path / "s.yaml")
+    assert "'target': required" in str(found.value)
+
+
+def test_commands_and_recipes_have_the_same_defaults() -> None:
+    flags = plan.parse(["--checkpoint", "x", "--output", "y", "--macs", "0.5"])
+    config = SlimConfig.model_validate({"base": "x", "target": {"macs": 0.5}})
+    assert (config.importance.score, config.importance.aggregate) == (flags.importance, flags.aggregate)
+    assert config.importance.images == flags.images
+    groups = config.allocation
+    assert (groups.name, groups.scope, groups.minimum) == (flags.allocation, flags.scope, flags.minimum)
+    assert (groups.trunk_share, list(groups.protect)) == (flags.trunk_share, flags.protect)
+    timing = config.latency
+    assert (timing.backend, timing.precision, timing.batch, timing.rounds) == (
+        flags.backend,
+        flags.precision,
+        flags.batch,
+        flags.rounds,
+    )
+    assert (config.engine, config.round_to) == (flags.engine, flags.round_to)
+    assert tuple(slim_schema()["$defs"]["ImportanceConfig"]["properties"]["score"]["enum"]) == command.METHODS
+
+
+def test_the_schema_is_fresh_and_whole() -> None:
+    assert FILE.read_text() == schema_text(), "write it again: python -m deploy.slim.recipe_schema"
+    schema = json.loads(FILE.read_text())
+    assert set(schema["properties"]) == {"_base_", *SlimConfig.model_fields}
+    assert (FILE.parent / schema["properties"]["finetune"]["$ref"]).resolve() == (CONFIGS / "schema.json").resolve()
+
+
+def test_what_the_base_alone_has_goes_to_the_base() -> None:
+    shared = set(SlimConfig.model_fields) & set(RunConfig.model_fields)
+    assert shared == {"name", "seed", "output", "checkpoint", "finetune"}

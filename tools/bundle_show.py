@@ -1,0 +1,37 @@
+"""What changed between two bundles, as a table."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+_SHOWN = 12
+
+
+def show_difference(found: Mapping[str, Any]) -> None:
+    """Print the changes, the first dozen of each kind."""
+    console = Console(width=None if sys.stdout.isatty() else 150)
+    if found["same"]:
+        console.print("the bundles are the same")
+        return
+    table = Table("what", "where", "before", "after", "relative difference")
+    for kind, changes in found.items():
+        if not isinstance(changes, list):
+            continue
+        for one in changes[:_SHOWN]:
+            relative = one.get("rel_diff")
+            shown = "" if relative is None else f"{relative:.1e}"
+            table.add_row(
+                kind, one.get("path") or one.get("tensor") or "", _cell(one["before"]), _cell(one["after"]), shown
+            )
+        if len(changes) > _SHOWN:
+            table.add_row(kind, f"and {len(changes) - _SHOWN} more, see --json", "", "", "")
+    console.print(table)
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else "-" if value is None else str(value)
