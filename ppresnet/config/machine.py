@@ -30,7 +30,7 @@ class RecomputeConfig(v.Section):
     every: v.CountOrZero = 0
     """Blocks to one recomputed segment; 0 keeps every activation."""
     budget_mb: v.Count | None = None
-    """Choose the segments for this much activation memory, MB."""
+    """Choose the segments so that a step takes at most this above the built network, MB, in each process."""
 
 
 class HardwareConfig(v.Section):

@@ -162,5 +162,6 @@ def _save_memory(model: nn.Layer, config: RunConfig, report: Callable[[str], Non
         size = config.data.input_size
         activations = measure_activations(model, paddle.zeros([1, config.model.in_channels, size, size]))
         every = segments_for(activations, images, budget)
-        report(f"recompute: {f'segments of {every} blocks' if every else 'nothing'}, to fit {budget} MB of activations")
+        again = f"segments of {every} blocks" if every else "nothing"
+        report(f"recompute: {again}, so that a step takes at most {budget} MB")
     recompute_blocks(model, every)

@@ -127,7 +127,7 @@ def test_the_rhythm_of_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_recompute_changes_nothing(plain: RunResult, tmp_path: Path) -> None:
-    for name, options in (("every", {"every": 2}), ("budget", {"budget_mb": 14})):
+    for name, options in (("every", {"every": 2}), ("budget", {"budget_mb": 40})):
         found = weights(run(recipe(recompute=options), tmp_path / name))
         for key, array in weights(plain).items():
             np.testing.assert_array_equal(found[key], array)

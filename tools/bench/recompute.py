@@ -1,7 +1,7 @@
 """Memory and time of recompute, in fresh processes that take turns, with the gradients compared bit for bit.
 
-Memory is the peak above that of the built network, and stands beside what the model of activations predicts: the
-gradients and the kernels' own memory come on top. It is there to check that `cifar_resnet110` at batch 128 needs at
+Memory is the peak above that of the built network, and stands beside the most that the model of activations predicts.
+It is there to check that `cifar_resnet110` at batch 128 needs at
 most 40 % of the memory and 1.4 times the time, and that `cifar_resnet1202` trains a step in less than 6 GiB:
 
     python tools/bench/recompute.py
@@ -50,7 +50,7 @@ def step_often(wanted: argparse.Namespace) -> dict[str, Any]:
     from ppresnet import onednn
     from ppresnet.layers import ConvNorm
     from ppresnet.models import create
-    from ppresnet.train.activations import MB, measure_activations
+    from ppresnet.train.activations import measure_activations, taken_mb
     from ppresnet.train.recompute import recompute_blocks
 
     paddle.set_device("cpu")
@@ -74,7 +74,7 @@ def step_often(wanted: argparse.Namespace) -> dict[str, Any]:
     for tensor in state.values():
         gradients.update(tensor.numpy().tobytes())
     return {
-        "predicted_mb": activations.peak(wanted.every) * wanted.batch / MB,
+        "predicted_mb": taken_mb(activations, wanted.batch, wanted.every),
         "above_built_mb": hardware.peak_memory_mb() - built,
         "peak_memory_mb": hardware.peak_memory_mb(),
         "seconds": seconds,
