@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import yaml
 
@@ -17,6 +17,7 @@ Place: TypeAlias = Callable[[int], str]
 Scalar: TypeAlias = bool | int | float | str | None
 
 _TAG = "tag:yaml.org,2002:"
+_MOST_LEVELS = 100  # Python's own limit is for all of a process, and libraries raise it
 _MOST_VALUES = 100_000  # aliases can make a small file stand for more values than memory holds
 
 _CORE = (
@@ -43,6 +44,16 @@ class CoreLoader(yaml.SafeLoader):
     """PyYAML's safe loader with the scalars of YAML 1.2; it gives nodes, `parse` gives values."""
 
     yaml_implicit_resolvers = _resolvers()
+    _level = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """Compose a node and those in it, to a limited depth."""
+        if self._level >= _MOST_LEVELS:
+            raise _TooMuchError
+        self._level += 1
+        node: yaml.Node | None = super().compose_node(parent, index)
+        self._level -= 1
+        return node
 
 
 class CoreDumper(yaml.SafeDumper):
@@ -81,8 +92,9 @@ def parse(text: str, place: Place) -> tuple[Entry | None, list[str]]:
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         return None, [f"{place(line)}: not valid YAML: the character {int(error.character):#x} is not allowed"]
-    except (RecursionError, _TooMuchError):
-        return None, [f"{place(1)}: nested too deeply, or aliases stand for more than {_MOST_VALUES} values"]
+    except _TooMuchError:
+        limits = f"expected at most {_MOST_LEVELS} levels and {_MOST_VALUES} values"
+        return None, [f"{place(1)}: nested too deeply, or aliases stand for too much; {limits}"]
     return entry, walk.problems
 
 
@@ -100,7 +112,7 @@ class _Walk:
 
     def entry(self, node: yaml.Node, path: Path, line: int) -> Entry:
         self._values += 1
-        if self._values > _MOST_VALUES:
+        if self._values > _MOST_VALUES or len(path) > _MOST_LEVELS:
             raise _TooMuchError
         if isinstance(node, yaml.MappingNode) and node.tag == _TAG + "map":
             return Entry(self._mapping(node, path), self._place(line))

@@ -1,6 +1,7 @@
 """The core schema of YAML 1.2.2, section 10.3.2, as a table written from the specification."""
 
 import math
+import sys
 
 import pytest
 import yaml
@@ -128,3 +129,13 @@ def test_aliases_that_explode_are_refused() -> None:
 
 def test_a_merge_key_is_an_ordinary_key() -> None:
     assert value("<<: {a: 1}") == {"<<": {"a": 1}}
+
+
+def test_a_higher_limit_of_python_changes_nothing() -> None:
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(10_000)  # as PaddleSlim does when it is imported
+    try:
+        assert parse("[" * 2000, str)[1][0].startswith("1: nested too deeply")
+        assert parse("[" * 99 + "]" * 99, str)[1] == []
+    finally:
+        sys.setrecursionlimit(before)
