@@ -4,9 +4,11 @@ import contextlib
 import importlib
 import io
 import os
+import signal
 import sys
+import threading
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ppresnet.hardware.cpu import cpu_model
@@ -54,13 +56,31 @@ def import_paddle() -> None:
 
     Left out: that ccache is missing (only custom operators use it), that BatchNorm always tracks its statistics, and
     that more than one thread was chosen (seen in Paddle 2.6.2 and 3.3.1).
+
+    A SIGTERM that comes meanwhile waits for the end of the import, and then does what it would have done before it.
     """
     warnings.filterwarnings("ignore", message="No ccache found", category=UserWarning)
     warnings.filterwarnings("ignore", message="When training, we now always track global mean", category=UserWarning)
     printed = io.StringIO()
     try:
-        with contextlib.redirect_stderr(printed):
+        with _own_sigterm(), contextlib.redirect_stderr(printed):
             importlib.import_module("paddle")
     finally:
         lines = [line for line in printed.getvalue().splitlines() if "OMP_NUM_THREADS" not in line]
         sys.stderr.write("".join(f"{line}\n" for line in lines))
+
+
+@contextlib.contextmanager
+def _own_sigterm() -> Iterator[None]:
+    # Paddle takes the signal over while it is imported, and its handler allocates memory: one that comes in the midst
+    # of an allocation hangs the process for good (seen in 3.3.1).
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.getsignal(signal.SIGTERM)
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, handler if handler is not None else signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
