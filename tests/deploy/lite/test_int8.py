@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from absent import need_paddleslim
 
 from deploy.lite import convert
 from deploy.lite.conversion import Source, is_quantised
@@ -39,9 +40,7 @@ quant_post_static(executor, source, target, data_loader=loader, batch_nums=4, on
 
 @pytest.fixture(scope="module")
 def quantised(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    pytest.importorskip(
-        "paddleslim", reason="NOT TESTED: full int8, as paddleslim is not installed", exc_type=ImportError
-    )
+    need_paddleslim("full int8")
     folder = tmp_path_factory.mktemp("int8")
     np.save(folder / "images.npy", np.random.default_rng(6).standard_normal((32, 3, 16, 16), np.float32))
     command = [sys.executable, "-c", QUANTISE, str(bundle.path), str(folder / "slim"), str(folder / "images.npy")]

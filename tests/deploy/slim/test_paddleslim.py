@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import paddle
 import pytest
+from absent import need_paddleslim
 from random_specs import random_checkpoint
 from relative import difference
 from tiny_network import save_tiny
@@ -48,7 +49,7 @@ Change = Callable[[Answer], Answer]
 
 @pytest.fixture
 def installed() -> None:
-    pytest.importorskip("paddleslim", reason="NOT TESTED: paddleslim is not installed", exc_type=ImportError)
+    need_paddleslim("PaddleSlim")
 
 
 def axes(group: Group) -> frozenset[tuple[str, int]]:

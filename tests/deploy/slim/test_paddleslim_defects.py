@@ -16,6 +16,7 @@ import numpy as np
 import paddle
 import paddleslim_trials
 import pytest
+from absent import need_paddleslim
 from paddle import nn
 from random_specs import random_checkpoint
 from relative import difference
@@ -49,7 +50,7 @@ from ppresnet.spec import (
 )
 
 ROOT = Path(__file__).resolve().parents[3]
-pytest.importorskip("paddleslim", reason="NOT TESTED: paddleslim is not installed", exc_type=ImportError)
+need_paddleslim("PaddleSlim")
 
 
 def resnet(blocks: tuple[BlockSpec, ...], **fields: Any) -> ResNetSpec:

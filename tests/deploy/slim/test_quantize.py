@@ -10,6 +10,7 @@ import benchmark
 import bundle as bundle_tool
 import numpy as np
 import pytest
+from absent import need_paddleslim
 from paddle import inference
 from tiny_network import save_tiny, tiny_config
 
@@ -40,7 +41,7 @@ def run(module: object, *arguments: object) -> int:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     """A folder with a checkpoint `run` and its int8 bundle `int8`, and what the command reported."""
-    pytest.importorskip("paddleslim", reason="NOT TESTED: int8, as paddleslim is not installed", exc_type=ImportError)
+    need_paddleslim("int8")
     folder = tmp_path_factory.mktemp("int8")
     save_tiny(folder / "run")
     options = ("--calibration", CALIBRATION, "--floor", 100, "--images", 60, "--json", folder / "found.json")
