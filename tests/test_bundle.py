@@ -48,6 +48,27 @@ def test_a_bundle_is_read_as_it_was_written(made: Path, net: nn.Layer) -> None:
     assert Deploy.model_validate_json(bundle.deploy.dump()) == bundle.deploy
 
 
+def with_deploy(directory: Path, change: dict[str, object], without: str = "") -> Path:
+    """Return the bundle with other keys in its `deploy.json`, whole in everything else."""
+    deploy = {**json.loads((directory / DEPLOY).read_bytes()), **change}
+    deploy.pop(without, None)
+    (directory / DEPLOY).write_text(json.dumps(deploy))
+    reseal(directory)
+    return directory
+
+
+def test_an_older_bundle_has_no_activation_and_is_softmax(copy: Path) -> None:
+    assert json.loads((copy / DEPLOY).read_bytes())["activation"] == "softmax"
+    assert read_bundle(with_deploy(copy, {"activation": "sigmoid"})).deploy.activation == "sigmoid"
+    assert read_bundle(with_deploy(copy, {}, without="activation")).deploy.activation == "softmax"
+
+
+@pytest.mark.parametrize("activation", ["tanh", "", None, 1])
+def test_other_activations_are_refused(copy: Path, activation: object) -> None:
+    with pytest.raises(BundleError, match=r"deploy\.json: activation: .*'softmax' or 'sigmoid'.*; export the bundle"):
+        read_bundle(with_deploy(copy, {"activation": activation}))
+
+
 def test_every_file_but_deploy_json_and_the_manifest_is_listed_in_deploy_json(made: Path) -> None:
     on_disk = {path.name for path in made.iterdir()}
     assert set(read_bundle(made).deploy.files) == on_disk - {DEPLOY, MANIFEST}

@@ -49,6 +49,7 @@ def inspect(bundle: Bundle) -> dict[str, Any]:
         "top-1": top1,
         "input": " ".join(map(str, shape[0])),
         "output": " ".join(map(str, shape[1])),
+        "scores": deploy.activation,
         "preprocessing": deploy.preprocess.model_dump_json(),
         "made by": ", ".join(f"{name} {version}" for name, version in deploy.producers.items()),
         "promised sites": patterns or "none",

@@ -34,11 +34,6 @@ def main(arguments: argparse.Namespace) -> cli.Result:
         if arguments.config
         else from_dict(checkpoint.config, str(path), arguments.overrides)
     )
-    if config.train.loss != "cross_entropy":
-        raise RequestError(
-            f"train.loss is {config.train.loss}, and a bundle's scores are those of a softmax; expected cross_entropy: "
-            "use tools/infer.py on the checkpoint, which knows both"
-        )
     hardware.start(config.hardware.device, config.hardware.threads, cli.say)
     formats, notes = _formats(arguments.formats)
     if arguments.output.parent.is_dir():

@@ -1,6 +1,6 @@
 """From images to scores, over a verified bundle."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from deploy.inference.runtime import Backend, Precision, Runtime, auto_backend
 from deploy.inference.session import Session
-from ppresnet.bundle import Bundle, read_bundle
+from ppresnet.bundle import Activation, Bundle, read_bundle
 from ppresnet.errors import CheckFailedError, RequestError
 from ppresnet.pixels import decode
 
@@ -58,7 +58,7 @@ class Predictor:
         return self._session.format
 
     def __call__(self, images: Images) -> NDArray[np.float32]:
-        """Return softmax scores, float32 [n, classes].
+        """Return scores, float32 [n, classes]: softmax or sigmoid of the logits, as the bundle's `activation` says.
 
         Args:
             images: preprocessed float32 [n, channels, height, width]; or a sequence of image files and of
@@ -69,7 +69,7 @@ class Predictor:
             RequestError: the array has another shape or type than the network takes.
             CheckFailedError: the output has NaN or infinity, or is all zero.
         """
-        return softmax(self.logits(images))
+        return _SCORES[self.bundle.deploy.activation](self.logits(images))
 
     def logits(self, images: Images) -> NDArray[np.float32]:
         """Return the raw output, float32 [n, classes]; arguments and errors as in `__call__`."""
@@ -131,3 +131,15 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
     scores: NDArray[np.float32] = powers / powers.sum(axis=-1, keepdims=True)
     return scores
+
+
+def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return 1 / (1 + exp(-l)) of each, written so that nothing overflows."""
+    scores: NDArray[np.float32] = np.exp(-np.logaddexp(np.float32(0), -logits))
+    return scores
+
+
+_SCORES: Mapping[Activation, Callable[[NDArray[np.float32]], NDArray[np.float32]]] = {
+    "softmax": softmax,
+    "sigmoid": sigmoid,
+}

@@ -14,7 +14,7 @@ from deploy.lite.conversion import version_of
 from deploy.lite.options import Options
 from deploy.lite.prove import NOT_EXECUTED, ProofRow
 from ppresnet import __version__
-from ppresnet.bundle import MANIFEST, Bundle, FileEntry
+from ppresnet.bundle import MANIFEST, Activation, Bundle, FileEntry
 from ppresnet.pixels import Preprocess
 
 LITE_JSON, MODEL, README = "lite.json", "model.nb", "README.md"
@@ -37,6 +37,7 @@ class LiteReport(_Frozen):
     """The contents of `lite.json`.
 
     Attributes:
+        activation: what makes scores of the logits.
         executed: `on this host with Lite's own kernels`, or that the `.nb` was converted and audited only.
         ops: operators by type.
         source: name of the bundle's recipe and sha256 of its manifest and of the program that was converted.
@@ -52,6 +53,7 @@ class LiteReport(_Frozen):
     preprocess: Preprocess
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
+    activation: Activation = "softmax"
     size_bytes: int
     ops: Mapping[str, int]
     fusion: Fusion
@@ -81,6 +83,7 @@ def report_of(
         preprocess=bundle.deploy.preprocess,
         input_shape=bundle.deploy.inputs[0].shape,
         output_shape=bundle.deploy.outputs[0].shape,
+        activation=bundle.deploy.activation,
         size_bytes=len(nb),
         ops=audited.ops,
         fusion=Fusion(**{name: getattr(audited, name) for name in Fusion.model_fields}),

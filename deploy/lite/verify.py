@@ -89,9 +89,9 @@ def _agreement(python: Path, folder: Path, report: LiteReport, arguments: argpar
         raise RequestError(f"no image below {arguments.images}")
     how = report.preprocess
     images = np.stack([how(decode(path.read_bytes(), how.in_channels)) for path in paths])
-    scores = Predictor(arguments.model)(images)
+    logits = Predictor(arguments.model).logits(images)
     found = run_nb(python, folder / MODEL, images, _BATCH)
-    agreement = float(100 * (found.argmax(1) == scores.argmax(1)).mean())
+    agreement = float(100 * (found.argmax(1) == logits.argmax(1)).mean())
     cli.say(f"top-1 agreement with Paddle Inference on {len(paths)} images: {agreement:.2f} %")
     return agreement
 

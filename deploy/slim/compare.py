@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deploy.slim.command import Opened, opened, parser
+from deploy.slim.latency_flags import add_timing, stopwatch_of
 from ppresnet import cli
 from ppresnet.checkpoint import Checkpoint, read, resolve
 
 if TYPE_CHECKING:
-    from deploy.inference.runtime import Runtime
     from deploy.slim.latency import Stopwatch
     from deploy.slim.plan_file import Latency
     from ppresnet.spec import ModelSpec
@@ -21,12 +22,9 @@ if TYPE_CHECKING:
 def main(arguments: argparse.Namespace) -> cli.Result:
     """Return accuracy, size and latency of each network, the whole one first; each is timed in turn with that."""
     found = opened(arguments)
-    from deploy.slim.latency import Stopwatch
     from ppresnet.checkpoint.state import spec_of_checkpoint
 
-    watch = Stopwatch(
-        _runtime(arguments, found, arguments.backend, arguments.precision), arguments.batch, arguments.rounds
-    )
+    watch = stopwatch_of(arguments, found)
     whole = spec_of_checkpoint(found.checkpoint)
     rows = [_row(found, found.path, found.checkpoint)]
     timed: dict[str, Latency] = {}
@@ -40,7 +38,7 @@ def main(arguments: argparse.Namespace) -> cli.Result:
     if len(rows) > 1:
         rows[0]["latency_ms"] = rows[-1]["before_ms"]
     if arguments.int8 is not None:
-        rows.append({"checkpoint": str(arguments.int8), **_times(_int8(arguments, found, watch, whole))})
+        rows.append({"checkpoint": str(arguments.int8), **_times(_int8(arguments, watch, whole))})
     for row in rows:
         cli.say(", ".join(f"{key} {value:.4g}" for key, value in row.items() if isinstance(value, (int, float))))
     return {"rows": rows, "backend": watch.runtime.backend, "threads": watch.runtime.threads}
@@ -63,14 +61,7 @@ def _times(found: Latency) -> dict[str, Any]:
     return {"latency_ms": found.after_ms, "before_ms": found.before_ms, **interval}
 
 
-def _runtime(arguments: argparse.Namespace, found: Opened, backend: Any, precision: Any) -> Runtime:
-    from deploy.inference.runtime import Runtime
-
-    threads = found.machine.threads if arguments.threads is None else arguments.threads
-    return Runtime(backend, precision, format="pdmodel", threads=threads)
-
-
-def _int8(arguments: argparse.Namespace, found: Opened, watch: Stopwatch, whole: ModelSpec) -> Latency:
+def _int8(arguments: argparse.Namespace, watch: Stopwatch, whole: ModelSpec) -> Latency:
     """Return how long an int8 bundle takes beside the whole network in float."""
     import numpy as np
 
@@ -79,7 +70,7 @@ def _int8(arguments: argparse.Namespace, found: Opened, watch: Stopwatch, whole:
     from ppresnet.bundle import read_bundle
 
     bundle = read_bundle(arguments.int8)
-    session = Session(bundle.path, _runtime(arguments, found, "onednn", "int8"))
+    session = Session(bundle.path, replace(watch.runtime, backend="onednn", precision="int8"))
     images = np.resize(bundle.golden()[0], (arguments.batch, *bundle.golden()[0].shape[1:]))
     runs = {"whole": watch.frozen(whole), "int8": lambda: session(images)}
     specs = [whole, whole.model_copy(update={"name": "int8"})]
@@ -94,11 +85,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     made = parser("Measure networks side by side: accuracy on the evaluation split, size, latency.")
     made.add_argument("--smaller", type=Path, action="append", default=[], metavar="P", help="a network cut from it")
     made.add_argument("--int8", type=Path, metavar="BUNDLE", help="an int8 bundle, timed too")
-    made.add_argument("--backend", default="onednn", choices=("native", "onednn", "openvino"), help="(onednn)")
-    made.add_argument("--precision", default="fp32", choices=("fp32", "bf16"), help="(fp32)")
-    made.add_argument("--threads", type=int, metavar="N", help="(default: what suits this machine)")
-    made.add_argument("--batch", type=int, default=1, metavar="N", help="images of a pass (1)")
-    made.add_argument("--rounds", type=int, default=30, metavar="N", help="timed rounds (30)")
+    add_timing(made, "how networks are timed")
     return made.parse_args(argv)
 
 

@@ -17,6 +17,7 @@ from deploy.slim.command import (
     parser,
     scores_of,
 )
+from deploy.slim.latency_flags import add_timing, stopwatch_of
 from ppresnet import cli
 from ppresnet.errors import RequestError
 from ppresnet.files import atomic_write
@@ -66,12 +67,7 @@ def _target(arguments: argparse.Namespace, found: Opened) -> Target:
 
     if arguments.latency is None:
         return Target("params", arguments.params) if arguments.macs is None else Target("macs", arguments.macs)
-    from deploy.inference.runtime import Runtime
-    from deploy.slim.latency import Stopwatch
-
-    threads = found.machine.threads if arguments.threads is None else arguments.threads
-    runtime = Runtime(arguments.backend, arguments.precision, format="pdmodel", threads=threads)
-    return Target("latency", arguments.latency, Stopwatch(runtime, arguments.batch, arguments.rounds))
+    return Target("latency", arguments.latency, stopwatch_of(arguments, found))
 
 
 def _widths(arguments: argparse.Namespace, found: Opened, graph: ChannelGraph, target: Target) -> Plan:
@@ -131,11 +127,6 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     cost.add_argument("--macs", type=float, metavar="X", help="share of the MACs that may be left, such as 0.5")
     cost.add_argument("--params", type=float, metavar="X", help="share of the parameters that may be left")
     cost.add_argument("--latency", type=float, metavar="X", help="share of the measured latency that may be left")
-    made.add_argument("--backend", default="onednn", choices=("native", "onednn", "openvino"), help="for --latency")
-    made.add_argument("--precision", default="fp32", choices=("fp32", "bf16"), help="for --latency")
-    made.add_argument("--threads", type=int, metavar="N", help="for --latency (default: what suits this machine)")
-    made.add_argument("--batch", type=int, default=1, metavar="N", help="for --latency (default 1)")
-    made.add_argument("--rounds", type=int, default=30, metavar="N", help="for --latency (default 30)")
     made.add_argument("--engine", choices=ENGINES, default="ppresnet", help="who chooses channels (default ppresnet)")
     made.add_argument("--allocation", choices=ALLOCATIONS, default=USUAL_ALLOCATION, help="among groups (%(default)s)")
     made.add_argument("--sensitivity", type=Path, metavar="FILE", help="for --allocation sensitivity")
@@ -149,6 +140,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     made.add_argument("--protect", nargs="*", default=[], metavar="NAME", help="groups that stay; * is a wildcard")
     made.add_argument("--steps", type=int, default=1, metavar="N", help="score anew between so many cuts (1)")
     add_importance(made)
+    add_timing(made, "for --latency")
     return made.parse_args(argv)
 
 

@@ -17,14 +17,14 @@ BATCH_NORMS = (nn.BatchNorm2D, nn.BatchNorm1D, nn.SyncBatchNorm)
 
 
 def recalibrated(checkpoint: Checkpoint, batches: Iterable[np.ndarray]) -> Checkpoint:
-    """Return the checkpoint with running statistics that are the mean over batches; nothing else changes.
+    """Return the checkpoint with running statistics that are the mean over batches, by images; nothing else changes.
 
     Args:
         checkpoint: of any network; one without BatchNorm comes back as it is.
         batches: float32 images [batch, channels, size, size], such as those of a training split.
 
     Raises:
-        DataError: there is no batch.
+        DataError: there is no image.
     """
     model = model_of(checkpoint)
     norms = [layer for layer in model.sublayers() if isinstance(layer, BATCH_NORMS)]
@@ -32,14 +32,16 @@ def recalibrated(checkpoint: Checkpoint, batches: Iterable[np.ndarray]) -> Check
         return checkpoint
     for layer in norms:
         layer.train()
-    count = 0
+    seen = 0
     with paddle.no_grad():
         for images in batches:
+            # Of the mean of all images so far; a short batch counts for less.
+            kept = seen / (seen + len(images))
             for layer in norms:
-                layer._momentum = count / (count + 1)  # so that the running statistics are the mean of all so far
+                layer._momentum = kept
             model(paddle.to_tensor(images))
-            count += 1
-    if not count:
+            seen += len(images)
+    if not seen:
         raise DataError("recalibration needs at least one batch of images, found none")
     statistics = {name: array for name, array in weights_of(model).items() if name.endswith(("._mean", "._variance"))}
     # The moving average is what was measured, so where it holds statistics they are those that are replaced.

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, Strict, ValidationError, model_validator
+from pydantic import Field, Strict, model_validator
 
 from deploy.slim.command import USUAL_AGGREGATE, USUAL_ALLOCATION, USUAL_IMPORTANCE
 from deploy.slim.int8.settings import Int8Settings
 from deploy.slim.recipe_rules import conflicts, expect_one
 from ppresnet.config import values as v
+from ppresnet.config.recipe import Recipe
+from ppresnet.config.rules import Conflict
 
 Part = Annotated[float, Field(gt=0, lt=1)]
 
@@ -40,7 +43,7 @@ class ImportanceConfig(v.Section):
     aggregate: Literal["flow", "mean", "max", "first"] = USUAL_AGGREGATE
     """Over the tensors of a group."""
     images: v.Count = 512
-    """taylor: training images that gradients are taken on."""
+    """taylor and allocation.blocks: training images that these are measured on."""
 
 
 class AllocationConfig(v.Section):
@@ -56,6 +59,8 @@ class AllocationConfig(v.Section):
     """Channels that every group keeps."""
     protect: Annotated[tuple[v.Text, ...], Strict(False)] = ()
     """Groups that stay whole; `*` is a wildcard."""
+    blocks: bool = False
+    """Drop whole residual blocks instead of channels, those first without which the loss rises the least."""
 
 
 class SensitivityConfig(v.Section):
@@ -82,7 +87,7 @@ class LatencyConfig(v.Section):
     """Timed rounds, in which both networks take turns."""
 
 
-class SlimConfig(v.Section):
+class SlimConfig(Recipe):
     """A whole slim recipe; `output` defaults to `runs/` and the name."""
 
     name: v.RunName = "slim"
@@ -115,16 +120,5 @@ class SlimConfig(v.Section):
     max_drop: v.NotNegative | None = None
     """Points of top-1 that may be lost; more ends with exit code 3. null accepts any loss."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _output_follows_name(cls, given: object) -> object:
-        if isinstance(given, dict) and "name" in given and "output" not in given:
-            return given | {"output": f"runs/{given['name']}"}
-        return given
-
-    @model_validator(mode="after")
-    def _keys_agree(self) -> SlimConfig:
-        found = [conflict.detail() for conflict in conflicts(self)]
-        if found:
-            raise ValidationError.from_exception_data(type(self).__name__, found)
-        return self
+    def _conflicts(self) -> Iterator[Conflict]:
+        return conflicts(self)

@@ -29,7 +29,8 @@ def expect_one(target: TargetConfig) -> TargetConfig:
 
 
 def conflicts(config: SlimConfig) -> Iterator[Conflict]:
-    """Yield everything that the engine of a recipe cannot do."""
+    """Yield everything in a recipe that is well-formed and still cannot be done."""
+    yield from _blocks(config)
     if config.engine != "paddleslim":
         return
     for section, key, found, able in (
@@ -40,3 +41,17 @@ def conflicts(config: SlimConfig) -> Iterator[Conflict]:
         if found not in able:
             text = f"expected {' or '.join(able)} because engine is paddleslim, found {found}"
             yield Conflict((section, key), found, text)
+
+
+def _blocks(config: SlimConfig) -> Iterator[Conflict]:
+    groups = config.allocation
+    if not groups.blocks:
+        return
+    if config.engine == "paddleslim":
+        text = "expected false because engine is paddleslim, which knows channels only, found true"
+        yield Conflict(("allocation", "blocks"), True, text)
+    for key, usual in type(groups)():
+        found = getattr(groups, key)
+        if key != "blocks" and found != usual:
+            text = f"expected its default because allocation.blocks is true and no channels go, found {found}"
+            yield Conflict(("allocation", key), found, text)

@@ -12,8 +12,7 @@ from typing import Any
 
 from deploy.slim.recipe_keys import SlimConfig
 from ppresnet.config import json_schema
-from ppresnet.errors import PpresnetError
-from ppresnet.files import atomic_write
+from ppresnet.config.editor import write_schema
 
 FILE = Path(__file__).resolve().parents[2] / "configs" / "slim" / "schema.json"
 
@@ -35,15 +34,5 @@ def schema_text() -> str:
     return json.dumps(slim_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
-def main() -> int:
-    """Write the schema and return the exit code."""
-    try:
-        atomic_write(FILE, schema_text())
-    except PpresnetError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_schema(FILE, schema_text()))

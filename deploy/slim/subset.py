@@ -48,7 +48,10 @@ def load_subset(config: RunConfig, split: Literal["train", "val"], most: int) ->
         RequestError: its images have several labels.
     """
     if config.data.multi_label:
-        raise RequestError("the accuracy after pruning is that of one label an image; found data.multi_label: true")
+        raise RequestError(
+            "expected images of one label each, found data.multi_label: true; such a network is not made int8, and is "
+            "pruned without images: plan with another --importance than taylor, and cut with --recalibrate 0"
+        )
     channels = config.model.in_channels
     source = open_split(config.data, split, in_channels=channels, num_classes=config.model.num_classes)
     indices = np.unique(np.linspace(0, len(source) - 1, min(len(source), most)).astype(np.int64))

@@ -16,6 +16,7 @@ ONNX, LABELS, GOLDEN = "model.onnx", "labels.txt", "golden.npz"
 REQUIRED = (PDMODEL, PARAMS, LABELS, GOLDEN, DEPLOY)
 OPTIONAL = (JSON, ONNX)
 
+Activation = Literal["softmax", "sigmoid"]
 Pattern = Literal["conv+bn", "conv+bn+act", "conv+bn+residual+act"]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -131,7 +132,11 @@ class LatencyRow(_Frozen):
 
 
 class Deploy(_Frozen):
-    """The contents of `deploy.json`."""
+    """The contents of `deploy.json`.
+
+    `activation` makes scores of the logits that the programs give: `softmax` where one class is right, `sigmoid` where
+    each is a yes or no of its own. What has no such key is softmax.
+    """
 
     schema_version: Literal[1] = 1
     name: str
@@ -140,6 +145,7 @@ class Deploy(_Frozen):
     preprocess: Preprocess
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
+    activation: Activation = "softmax"
     files: Mapping[str, FileEntry]
     producers: Mapping[str, str]
     source: Source

@@ -6,9 +6,13 @@ Source: JSON Schema 2020-12; an editor finds it by `# yaml-language-server: $sch
 from __future__ import annotations
 
 import json
+import sys
+from pathlib import Path
 from typing import Any, get_args
 
 from ppresnet.config.schema import RunConfig
+from ppresnet.errors import PpresnetError
+from ppresnet.files import atomic_write
 
 
 def json_schema() -> dict[str, Any]:
@@ -37,6 +41,16 @@ def json_schema() -> dict[str, Any]:
 def schema_text() -> str:
     """Return the schema as the bytes of `configs/schema.json`."""
     return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def write_schema(target: Path, text: str) -> int:
+    """Write the text of a schema and return the exit code; what went wrong is printed."""
+    try:
+        atomic_write(target, text)
+    except PpresnetError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    return 0
 
 
 def _augmentation(name: str, schema: dict[str, Any]) -> dict[str, Any]:

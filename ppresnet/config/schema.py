@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import Strict, ValidationError, model_validator
+from pydantic import Strict, model_validator
 
 from ppresnet.config import values as v
 from ppresnet.config.augmentation import Augmentation
 from ppresnet.config.machine import AmpConfig, CheckpointConfig, HardwareConfig, LogConfig, RecomputeConfig
 from ppresnet.config.optimizer import OptimConfig, ScheduleConfig
-from ppresnet.config.rules import conflicts
+from ppresnet.config.recipe import Recipe
+from ppresnet.config.rules import Conflict, conflicts
 from ppresnet.config.training import (
     DistillConfig,
     EmaConfig,
@@ -78,7 +80,7 @@ class DataConfig(v.Section):
     """Share of unreadable images that is tolerated."""
 
 
-class RunConfig(v.Section):
+class RunConfig(Recipe):
     """A whole recipe, resolved; `output` defaults to `runs/` and the name."""
 
     name: v.RunName = "digits_resnet20"
@@ -105,16 +107,5 @@ class RunConfig(v.Section):
     checkpoint: CheckpointConfig = CheckpointConfig()
     log: LogConfig = LogConfig()
 
-    @model_validator(mode="before")
-    @classmethod
-    def _output_follows_name(cls, given: object) -> object:
-        if isinstance(given, dict) and "name" in given and "output" not in given:
-            return given | {"output": f"runs/{given['name']}"}
-        return given
-
-    @model_validator(mode="after")
-    def _keys_agree(self) -> RunConfig:
-        found = [conflict.detail() for conflict in conflicts(self)]
-        if found:
-            raise ValidationError.from_exception_data(type(self).__name__, found)
-        return self
+    def _conflicts(self) -> Iterator[Conflict]:
+        return conflicts(self)

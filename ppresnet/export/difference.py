@@ -17,14 +17,15 @@ Change = dict[str, Any]
 def difference(one: Bundle, other: Bundle) -> dict[str, Any]:
     """Return the changes from one bundle to another; each list is empty where nothing changed.
 
-    The keys are `spec`, `preprocess`, `config`, `producers`, `labels`, `accuracy`, `latency` and `files` (each change a
-    path, before and after) and `weights` (each a tensor, rel_diff, and the shapes before and after).
+    The keys are `spec`, `preprocess`, `config`, `producers`, `activation`, `labels`, `accuracy`, `latency` and `files`
+    (each change a path, before and after) and `weights` (each a tensor, rel_diff, and the shapes before and after).
     """
     a, b = one.deploy, other.deploy
     plain_a, plain_b = a.model_dump(mode="json"), b.model_dump(mode="json")
     found: dict[str, Any] = {
         key: changed(plain_a[key] or {}, plain_b[key] or {}) for key in ("spec", "preprocess", "config", "producers")
     }
+    found["activation"] = changed({"activation": a.activation}, {"activation": b.activation})
     found["labels"] = changed(list(one.labels), list(other.labels))
     found["weights"] = changed_weights(one, other)
     found["accuracy"] = changed({"top1": a.source.top1}, {"top1": b.source.top1})

@@ -2,18 +2,16 @@
 
 import importlib.util
 import os
-import signal
-import subprocess
 import sys
 from pathlib import Path
 
 from ppresnet.bundle import JSON, ONNX, PARAMS, PDMODEL
 from ppresnet.errors import PpresnetError
 from ppresnet.layers.norm import EPSILON
+from ppresnet.processes import ending, indented, run_to_end
 
 OPSET = 17
 TIMEOUT_SECONDS = 900.0
-_LAST_LINES = 12
 
 # paddle2onnx 2.1.0: its default optimize_tool, polygraphy, installs packages by pip while it runs; "None" never does.
 # It makes an InstanceNormalization of each GroupNorm of Paddle 3.3.1 and leaves the epsilon of that uninitialised.
@@ -72,28 +70,9 @@ def _attempt(directory: Path, program: str, opset: int, timeout: float) -> str:
     """Return why the conversion failed, or ''."""
     command = [sys.executable, "-c", _SCRIPT, program, PARAMS, ONNX, str(opset), str(EPSILON)]
     environment = os.environ | {"POLYGRAPHY_AUTOINSTALL_DEPS": "0"}
-    try:
-        done = subprocess.run(  # noqa: S603
-            command,
-            cwd=directory,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=timeout,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        return f"no result after {timeout:g} s; its last output:\n{_tail(error.stdout)}"
-    if done.returncode == 0 and (directory / ONNX).is_file():
+    ended = run_to_end(command, directory, environment, timeout)
+    if ended.code is None:
+        return f"no result after {timeout:g} s; its last output:\n{indented(ended.lines)}"
+    if ended.code == 0 and (directory / ONNX).is_file():
         return ""
-    return f"paddle2onnx {_ending(done.returncode)}; its last output:\n{_tail(done.stdout)}"
-
-
-def _ending(code: int) -> str:
-    return f"ended with exit code {code}" if code >= 0 else f"was ended by {signal.Signals(-code).name}"
-
-
-def _tail(output: bytes | None) -> str:
-    lines = (output or b"").decode(errors="replace").splitlines()
-    return "\n".join(f"  {line}" for line in lines[-_LAST_LINES:]) or "  (none)"
+    return f"paddle2onnx {ending(ended.code)}; its last output:\n{indented(ended.lines)}"

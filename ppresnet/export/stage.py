@@ -21,6 +21,7 @@ from ppresnet.bundle import (
     JSON,
     LABELS,
     ONNX,
+    Activation,
     Deploy,
     FusionRow,
     ParityRow,
@@ -43,6 +44,7 @@ from ppresnet.paddle_api import Format
 from ppresnet.pixels import Preprocess
 
 _PROGRAMS: Mapping[str, str] = {"json": JSON, "onnx": ONNX}
+_ACTIVATIONS: Mapping[str, Activation] = {"cross_entropy": "softmax", "bce": "sigmoid"}  # by train.loss
 _PRODUCERS = ("paddlepaddle", "paddlepaddle-gpu", "paddle2onnx", "onnx", "numpy", "pillow")
 
 
@@ -147,6 +149,7 @@ def write_deploy(subject: Subject, directory: Path, parity: Sequence[ParityRow],
             Port(shape=(-1, preprocess.in_channels, preprocess.input_size, preprocess.input_size), dtype="float32"),
         ),
         outputs=(Port(shape=(-1, len(subject.classes)), dtype="float32"),),
+        activation=_ACTIVATIONS[subject.config.train.loss],
         files=list_files(directory),
         producers=_producers(),
         source=Source(

@@ -108,10 +108,11 @@ class Library:
         path: of the shared library.
 
     Raises:
-        OneDnnError: it cannot be loaded, or its version is not 3.2 or a later 3.x.
+        OneDnnError: it cannot be loaded, its version is not 3.2 or a later 3.x, or it lacks a function.
     """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         try:
             self._c = ctypes.CDLL(str(path))
             self._c.dnnl_version.restype = ctypes.POINTER(_Version)
@@ -125,11 +126,11 @@ class Library:
         self._counting = threading.RLock()
         self._functions = {name: self._typed(name, types) for name, types in _FUNCTIONS.items()}
         self._destroyers = {kind: self._typed(f"{kind}_destroy", (Handle,)) for kind in _KINDS}
-        self._size = self._c.dnnl_memory_desc_get_size
+        self._size = self._symbol("memory_desc_get_size")
         self._size.argtypes, self._size.restype = [Handle], ctypes.c_size_t
-        self._query = self._c.dnnl_primitive_desc_query_md
+        self._query = self._symbol("primitive_desc_query_md")
         self._query.argtypes, self._query.restype = [Handle, _INT, _INT], ctypes.c_void_p
-        self._equal = self._c.dnnl_memory_desc_equal
+        self._equal = self._symbol("memory_desc_equal")
         self._equal.argtypes, self._equal.restype = [Handle, Handle], _INT
         self.execute = self._functions["primitive_execute"]
         self.set_address = self._functions["memory_set_data_handle"]
@@ -190,9 +191,16 @@ class Library:
         return bool(self._equal(one, other))
 
     def _typed(self, name: str, types: tuple[Any, ...]) -> Callable[..., Any]:
-        function = getattr(self._c, f"dnnl_{name}")
+        function = self._symbol(name)
         function.argtypes, function.restype, function.errcheck = types, _INT, _expect_success
         return function  # type: ignore[no-any-return]
+
+    def _symbol(self, name: str) -> Any:
+        try:
+            return getattr(self._c, f"dnnl_{name}")
+        except AttributeError as error:
+            version = ".".join(map(str, self.version))
+            raise OneDnnError(f"{self._path} is oneDNN {version} without the function dnnl_{name}") from error
 
 
 def expect_version(version: tuple[int, int, int]) -> None:

@@ -1,6 +1,5 @@
 """Random changes to training images; each a small frozen class that is called with the generator to draw from."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -13,9 +12,9 @@ from ppresnet.pixels.erase import Cutout, RandomErasing
 from ppresnet.pixels.frozen import Frozen
 from ppresnet.pixels.policies import AutoAugment, RandAugment
 from ppresnet.pixels.preprocess import centre_crop, resize, resize_shorter
+from ppresnet.pixels.random_part import Range, draw_sides, expect_ranges
 
 Strength = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Fraction = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class RandomCrop(Frozen):
@@ -99,15 +98,12 @@ class RandomResizedCrop(Frozen):
     """
 
     name: Literal["random_resized_crop"] = "random_resized_crop"
-    scale: tuple[Fraction, Fraction] = (0.08, 1.0)
-    ratio: tuple[Fraction, Fraction] = (3 / 4, 4 / 3)
+    scale: Range = (0.08, 1.0)
+    ratio: Range = (3 / 4, 4 / 3)
 
     @model_validator(mode="after")
     def _ordered(self) -> "RandomResizedCrop":
-        if self.scale[0] > self.scale[1] or self.scale[1] > 1:
-            raise ValueError(f"scale is {self.scale}; expected two shares of the area, smaller first, at most 1")
-        if self.ratio[0] > self.ratio[1]:
-            raise ValueError(f"ratio is {self.ratio}; expected the smaller first")
+        expect_ranges(self.scale, self.ratio)
         return self
 
     def __call__(self, image: NDArray[np.uint8], rng: np.random.Generator, size: int) -> NDArray[np.uint8]:
@@ -119,11 +115,8 @@ class RandomResizedCrop(Frozen):
         return resize(image[top : top + height, left : left + width], size, size)
 
     def _draw(self, rows: int, columns: int, rng: np.random.Generator) -> tuple[int, int, int, int] | None:
-        log_ratio = math.log(self.ratio[0]), math.log(self.ratio[1])
         for _ in range(10):
-            area = rows * columns * rng.uniform(*self.scale)
-            ratio = math.exp(rng.uniform(*log_ratio))
-            width, height = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+            width, height = draw_sides(rows * columns, self.scale, self.ratio, rng)
             if 0 < width <= columns and 0 < height <= rows:
                 top, left = rng.integers(rows - height + 1), rng.integers(columns - width + 1)
                 return int(top), int(left), height, width

@@ -1,6 +1,5 @@
 """Parts of a training image painted over."""
 
-import math
 from typing import Annotated, Literal
 
 import numpy as np
@@ -8,8 +7,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from ppresnet.pixels.frozen import Frozen
-
-Fraction = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+from ppresnet.pixels.random_part import Range, draw_sides, expect_ranges
 
 
 class RandomErasing(Frozen):
@@ -24,16 +22,13 @@ class RandomErasing(Frozen):
 
     name: Literal["random_erasing"] = "random_erasing"
     p: Annotated[float, Field(ge=0, le=1)] = 0.25
-    scale: tuple[Fraction, Fraction] = (0.02, 1 / 3)
-    ratio: tuple[Fraction, Fraction] = (0.3, 3.3)
+    scale: Range = (0.02, 1 / 3)
+    ratio: Range = (0.3, 3.3)
     fill: Literal["noise", "black"] = "noise"
 
     @model_validator(mode="after")
     def _ordered(self) -> "RandomErasing":
-        if self.scale[0] > self.scale[1] or self.scale[1] > 1:
-            raise ValueError(f"scale is {self.scale}; expected two shares of the area, smaller first, at most 1")
-        if self.ratio[0] > self.ratio[1]:
-            raise ValueError(f"ratio is {self.ratio}; expected the smaller first")
+        expect_ranges(self.scale, self.ratio)
         return self
 
     def __call__(self, image: NDArray[np.uint8], rng: np.random.Generator, size: int) -> NDArray[np.uint8]:
@@ -42,9 +37,7 @@ class RandomErasing(Frozen):
             return image
         rows, columns, channels = image.shape
         for _ in range(10):
-            area = rows * columns * rng.uniform(*self.scale)
-            ratio = math.exp(rng.uniform(math.log(self.ratio[0]), math.log(self.ratio[1])))
-            height, width = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+            height, width = draw_sides(rows * columns, self.scale, self.ratio, rng)
             if 0 < height <= rows and 0 < width <= columns:
                 top, left = int(rng.integers(rows - height + 1)), int(rng.integers(columns - width + 1))
                 shape = (height, width, channels)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 import paddle
 from paddle import Tensor, nn
@@ -15,8 +16,8 @@ from ppresnet.train.recompute import stages_of
 
 MB = 2**20
 # Times what is counted, at most: gradients, scratch memory and gaps of the allocator come on top. Seen on a CPU with
-# ResNet-50, -110 and -1202: 1.2 to 2.1 without recompute, 1.3 to 2.8 with it; oneDNN's kernels take most.
-TAKEN, TAKEN_AGAIN = 2.2, 2.8
+# ResNet-50, -110 and -1202: 1.2 to 2.1 without recompute, 1.3 to 3.3 with it; oneDNN's kernels take most.
+TAKEN, TAKEN_AGAIN = 2.2, 3.4
 # The gradient of a normalisation needs its input, that of an activation its output, and a sum neither.
 NOT_KEPT = (nn.BatchNorm2D, nn.SyncBatchNorm, nn.GroupNorm)
 
@@ -44,6 +45,19 @@ class Activations:
                 kept += segment[0][0]
                 largest = max(largest, sum(inside for _, inside in segment))
         return self.rest + kept + largest
+
+    def spared(self, every: int) -> int:
+        """Return how many of the last segments may keep what is inside: together no more than the largest one has.
+
+        The backward pass comes to them at once, so that to compute them again would save nothing.
+        """
+        inside = [part for stage in self.stages for part in _segments([one for _, one in stage], every)]
+        held = accumulate(reversed(inside))
+        return sum(one <= max(inside) for one in held)
+
+
+def _segments(inside: Sequence[int], every: int) -> list[int]:
+    return [sum(inside[start : start + every]) for start in range(0, len(inside), every)]
 
 
 def measure_activations(model: nn.Layer, image_NCHW: Tensor) -> Activations:

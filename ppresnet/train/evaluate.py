@@ -33,7 +33,7 @@ def evaluate(
     The batches are dealt out whole to the processes, none twice.
 
     Args:
-        model: put into evaluation mode, and back into the mode it was in.
+        model: put into evaluation mode, and back into the mode it was in, whatever happens.
         loader: of the split; its images are not augmented, and have one view or several.
         batch_size: images per forward pass.
         broken: collects the images that cannot be read.
@@ -51,17 +51,19 @@ def evaluate(
     was_training = model.training
     model.eval()
     own = range(ranks.rank, len(whole), ranks.size)
-    loaded = loader.run(0, [whole[number] for number in own])
-    with paddle.no_grad():
-        for number in range(ranks.rank, len(whole) + ranks.rank, ranks.size):
-            with ranks.together():
-                if number < len(whole):
-                    batch = next(loaded)
-                    broken.add(batch.broken)
-                    _count(result, model, batch, number, kind, mirror)
-            after_batch()
-    if was_training:
-        model.train()
+    try:
+        loaded = loader.run(0, [whole[number] for number in own])
+        with paddle.no_grad():
+            for number in range(ranks.rank, len(whole) + ranks.rank, ranks.size):
+                with ranks.together():
+                    if number < len(whole):
+                        batch = next(loaded)
+                        broken.add(batch.broken)
+                        _count(result, model, batch, number, kind, mirror)
+                after_batch()
+    finally:
+        if was_training:
+            model.train()
     for found in ranks.gather([(item.name, item.reason) for item in broken.broken]):
         broken.add(Broken(name, reason) for name, reason in found)
     result.broken = [item.name for item in broken.broken]

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import fields as fields_of
+from typing import TYPE_CHECKING, Any
 
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from ppresnet.errors import CheckpointError, did_you_mean
 from ppresnet.train.guards import Guard
 from ppresnet.train.metrics import Window
 from ppresnet.train.scaling import LossScale
@@ -27,6 +32,10 @@ class Best:
     def score(self) -> float:
         """What it has most of."""
         return self.top1 if self.map is None else self.map
+
+
+_PARTS: Mapping[str, type[Any]] = {"best": Best, "window": Window, "guard": Guard, "scale": LossScale}
+_ALWAYS = ("epoch", "batch", "step", *_PARTS)  # each version wrote them; the others came later
 
 
 @dataclass
@@ -69,15 +78,23 @@ class Progress:
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, object]) -> Progress:
-        """Return what `to_dict` gave."""
-        plain = dict(fields)
-        best, window, guard, scale = (plain.pop(name) for name in ("best", "window", "guard", "scale"))
-        return cls(
-            best=Best(**best) if isinstance(best, dict) else None,
-            window=Window(**window),  # type: ignore[arg-type]
-            guard=Guard(**guard),  # type: ignore[arg-type]
-            scale=LossScale(**scale) if isinstance(scale, dict) else None,
-            **plain,  # type: ignore[arg-type]
+        """Return what `to_dict` gave.
+
+        Raises:
+            CheckpointError: a key is unknown or missing, or its value is of another kind.
+        """
+        problems = [f"no key '{name}'" for name in _ALWAYS if name not in fields] + _unknown(fields, cls, "")
+        for name, kind in _PARTS.items():
+            part = fields.get(name)
+            problems += _unknown(part, kind, f"{name}.") if isinstance(part, Mapping) else []
+        if not problems:
+            try:
+                return TypeAdapter(cls).validate_python(dict(fields))
+            except ValidationError as error:
+                problems = [_wrong(each) for each in error.errors()]
+        raise CheckpointError(
+            f"the checkpoint's progress.json: expected the progress of a run, found {'; '.join(problems)}; resume "
+            "with the ppresnet that wrote it, or start a new run with init_from and another output"
         )
 
     def note(self, step: Step) -> None:
@@ -92,3 +109,12 @@ class Progress:
             step.scale = self.scale
         if step.ema is not None:
             step.ema.steps = self.ema_steps
+
+
+def _unknown(found: Mapping[str, object], kind: type[Any], prefix: str) -> list[str]:
+    known = [each.name for each in fields_of(kind)]
+    return [f"unknown key '{prefix}{name}'{did_you_mean(name, known)}" for name in found if name not in known]
+
+
+def _wrong(error: ErrorDetails) -> str:
+    return f"'{'.'.join(map(str, error['loc']))}': {error['msg']}, not {error['input']!r:.40}"

@@ -17,7 +17,7 @@ from paddle.distributed.fleet.utils import recompute
 from ppresnet.errors import ConfigError
 
 
-def recompute_blocks(model: nn.Layer, every: int) -> None:
+def recompute_blocks(model: nn.Layer, every: int, spared: int = 1) -> None:
     """Let a network keep only the input of every `every` blocks of a stage, and compute the rest again.
 
     Evaluation, exports and the names of the state dict stay as they are.
@@ -25,16 +25,19 @@ def recompute_blocks(model: nn.Layer, every: int) -> None:
     Args:
         model: a network whose `stages` are sequences of blocks.
         every: blocks to one segment; 0 keeps every activation. Segments do not reach over the end of a stage.
+        spared: last segments that keep their activations: the backward pass comes to them at once.
 
     Raises:
         ConfigError: the network has no stages of blocks.
     """
     if not every:
         return
-    for stage in stages_of(model):
+    for stage in reversed(stages_of(model)):
         blocks = list(stage)
         segments = [blocks[start : start + every] for start in range(0, len(blocks), every)]
-        stage.forward = partial(_forward, stage, segments)
+        kept = min(spared, len(segments))
+        spared -= kept
+        stage.forward = partial(_forward, stage, segments, len(segments) - kept)
 
 
 def stages_of(model: nn.Layer) -> list[nn.Sequential]:
@@ -52,10 +55,11 @@ def stages_of(model: nn.Layer) -> list[nn.Sequential]:
     return stages
 
 
-def _forward(stage: nn.Sequential, segments: Sequence[Sequence[nn.Layer]], x: Tensor) -> Tensor:
+def _forward(stage: nn.Sequential, segments: Sequence[Sequence[nn.Layer]], repeated: int, x: Tensor) -> Tensor:
     repeat = stage.training and paddle.in_dynamic_mode() and paddle.is_grad_enabled()
-    for blocks in segments:
-        x = recompute(_Segment(blocks), _asking(x)) if repeat and _learns(blocks, x) else _run(blocks, x)
+    for number, blocks in enumerate(segments, start=1):
+        wanted = repeat and number <= repeated and _learns(blocks, x)
+        x = recompute(_Segment(blocks), _asking(x)) if wanted else _run(blocks, x)
     return x
 
 

@@ -158,10 +158,13 @@ def _freeze(model: nn.Layer, config: RunConfig) -> None:
 
 def _save_memory(model: nn.Layer, config: RunConfig, report: Callable[[str], None], images: int) -> None:
     every, budget = config.recompute.every, config.recompute.budget_mb
+    if not every and budget is None:
+        return
+    size = config.data.input_size
+    activations = measure_activations(model, paddle.zeros([1, config.model.in_channels, size, size]))
     if budget is not None:
-        size = config.data.input_size
-        activations = measure_activations(model, paddle.zeros([1, config.model.in_channels, size, size]))
         every = segments_for(activations, images, budget)
         again = f"segments of {every} blocks" if every else "nothing"
         report(f"recompute: {again}, so that a step takes at most {budget} MB")
-    recompute_blocks(model, every)
+    if every:
+        recompute_blocks(model, every, activations.spared(every))

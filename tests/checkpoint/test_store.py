@@ -206,22 +206,23 @@ def test_a_verified_folder_that_is_no_checkpoint_is_refused(tmp_path: Path, open
         open_it(tmp_path / "bundle")
 
 
-def test_a_file_of_a_later_version_is_not_ignored(store: Store, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        ("masks.safetensors", b"x", r"masks\.safetensors, which this version does not know"),
+        ("weights.safetensors", b"\x80\x04.", "verifies but cannot be understood"),
+    ],
+    ids=["a file of a later version", "nonsense"],
+)
+def test_what_verifies_but_is_not_ours_is_refused(
+    store: Store, tmp_path: Path, name: str, data: bytes, message: str
+) -> None:
     contents = files.read_verified(store.save(checkpoint(1), 1))
-    with files.staged_directory(tmp_path / "later") as folder:
-        for name, data in {**contents, "masks.safetensors": b"x"}.items():
-            (folder / name).write_bytes(data)
-    with pytest.raises(CheckpointError, match=r"masks\.safetensors, which this version does not know"):
-        read(tmp_path / "later")
-
-
-def test_verified_nonsense_is_a_checkpoint_error(store: Store, tmp_path: Path) -> None:
-    contents = files.read_verified(store.save(checkpoint(1), 1))
-    with files.staged_directory(tmp_path / "nonsense") as folder:
-        for name, data in {**contents, "weights.safetensors": b"\x80\x04."}.items():
-            (folder / name).write_bytes(data)
-    with pytest.raises(CheckpointError, match="verifies but cannot be understood"):
-        read(tmp_path / "nonsense")
+    with files.staged_directory(tmp_path / "verified") as folder:
+        for each, held in {**contents, name: data}.items():
+            (folder / each).write_bytes(held)
+    with pytest.raises(CheckpointError, match=message):
+        read(tmp_path / "verified")
 
 
 def test_bad_numbers_are_refused(store: Store) -> None:

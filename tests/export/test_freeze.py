@@ -4,24 +4,15 @@ from typing import Any
 
 import paddle
 import pytest
-import tiny_network
 
 from ppresnet.bundle import JSON, PARAMS, PDMODEL
 from ppresnet.errors import CheckFailedError, PpresnetError, StorageError
 from ppresnet.export import freeze as module
 from ppresnet.export.freeze import freeze
-from ppresnet.models import build
 from ppresnet.paddle_api import has_json, save_program
 
 SHAPE = (1, 8, 8)
 both = pytest.mark.skipif(not has_json(), reason="this Paddle writes .pdmodel only")
-
-
-@pytest.fixture(scope="module")
-def model() -> paddle.nn.Layer:
-    model = build(tiny_network.tiny_spec())
-    model.eval()
-    return model
 
 
 def altered(monkeypatch: pytest.MonkeyPatch, change: Callable[[Path, str], None]) -> None:

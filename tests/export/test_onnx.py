@@ -5,23 +5,14 @@ from pathlib import Path
 import numpy as np
 import paddle
 import pytest
-import tiny_network
 
 from ppresnet.bundle import JSON, ONNX, PDMODEL
 from ppresnet.errors import PpresnetError
 from ppresnet.export import onnx as module
 from ppresnet.export.freeze import freeze
 from ppresnet.export.onnx import can_convert, convert
-from ppresnet.models import build
 
 pytestmark = pytest.mark.skipif(not can_convert(), reason="paddle2onnx is not installed")
-
-
-@pytest.fixture(scope="module")
-def model() -> paddle.nn.Layer:
-    model = build(tiny_network.tiny_spec())
-    model.eval()
-    return model
 
 
 @pytest.fixture(scope="module")

@@ -3,22 +3,13 @@ from pathlib import Path
 import numpy as np
 import paddle
 import pytest
-import tiny_network
 from paddle.static import InputSpec
 
 from ppresnet.bundle import PARAMS
 from ppresnet.errors import BundleError
 from ppresnet.export.freeze import freeze
 from ppresnet.export.params import named_params, read_params
-from ppresnet.models import build
 from ppresnet.paddle_api import has_json
-
-
-@pytest.fixture(scope="module")
-def model() -> paddle.nn.Layer:
-    model = build(tiny_network.tiny_spec())
-    model.eval()
-    return model
 
 
 @pytest.fixture(scope="module")

@@ -52,6 +52,14 @@ def test_the_bundle_says_what_it_was_made_of(subject: Subject, step: Path, tmp_p
     np.testing.assert_array_equal(outputs, subject.logits(inputs))
 
 
+@pytest.mark.parametrize(("loss", "activation"), [("cross_entropy", "softmax"), ("bce", "sigmoid")])
+def test_scores_are_those_of_the_loss(step: Path, tmp_path: Path, loss: str, activation: str) -> None:
+    config = tiny_network.tiny_config()
+    config = config.model_copy(update={"train": config.train.model_copy(update={"loss": loss})})
+    bundle = read_bundle(export(subject_of(read(step), step, config), tmp_path / "bundle"))
+    assert bundle.deploy.activation == activation
+
+
 def test_the_same_checkpoint_gives_the_same_bytes(step: Path, tmp_path: Path) -> None:
     config = tiny_network.tiny_config()
     one, other = (export(subject_of(read(step), step, config), tmp_path / name) for name in "ab")

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import paddle
 import pytest
-from fixed_batch import batch, losses, saved_and_loaded
+from bundles import enliven
+from fixed_batch import batch, both_answers, losses
 from paddle import nn
 
 from ppresnet.layers import DenseLayer
@@ -42,12 +43,7 @@ def narrow(name: str, **overrides: object) -> DenseNetSpec:
 @pytest.mark.parametrize("source", ["paddle_vision", "paddleclas"])
 def test_the_network_of_paddle_gives_its_own_logits(source: str) -> None:
     twin = paddle.vision.models.densenet121(num_classes=5)
-    rng = np.random.default_rng(3)
-    for layer in twin.sublayers():
-        if isinstance(layer, nn.BatchNorm):
-            for tensor in (layer._mean, layer._variance, layer.weight, layer.bias):
-                tensor.set_value(rng.uniform(0.5, 1.5, tensor.shape).astype(np.float32))
-    twin.eval()
+    enliven(twin)
     model = create("densenet121", num_classes=5)
     report = import_weights(model, {name: tensor.numpy() for name, tensor in twin.state_dict().items()}, source)
     assert len(report.mapped) == len(twin.state_dict())
@@ -107,7 +103,4 @@ def test_twenty_steps_halve_the_loss_and_a_checkpoint_keeps_the_answer(name: str
     net = build(narrow(name))
     course = losses(net, SIZES[name])
     assert course[-1] <= course[0] / 2, course
-    net.eval()
-    images, _ = batch(net, SIZES[name])
-    again = saved_and_loaded(net, tmp_path)
-    np.testing.assert_array_equal(again(images).numpy(), net(images).numpy())
+    np.testing.assert_array_equal(*both_answers(net, SIZES[name], tmp_path))

@@ -6,7 +6,7 @@ import numpy as np
 import paddle
 import pytest
 from counted import counted
-from fixed_batch import batch, losses, saved_and_loaded
+from fixed_batch import batch, both_answers, losses
 
 from ppresnet.layers.gated_blocks import HighwayBlock, SparseGatedBlock
 from ppresnet.layers.gates import open_shares
@@ -52,10 +52,7 @@ def test_twenty_steps_halve_the_loss_and_a_checkpoint_keeps_the_answer(name: str
     net = create(name, num_classes=5)
     course = losses(net, 16, RATES[name])
     assert course[-1] <= course[0] / 2, course
-    net.eval()
-    images, _ = batch(net, 16)
-    again = saved_and_loaded(net, tmp_path)
-    np.testing.assert_array_equal(again(images).numpy(), net(images).numpy())
+    np.testing.assert_array_equal(*both_answers(net, 16, tmp_path))
 
 
 def test_the_share_of_open_gates_can_be_read_for_each_block() -> None:

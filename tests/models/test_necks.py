@@ -7,7 +7,7 @@ import paddle
 import pytest
 from bundles import FORMATS
 from paddle import nn
-from relative import difference
+from relative import difference, largest_difference
 
 from ppresnet import paddle_api
 from ppresnet.errors import ConfigError
@@ -120,7 +120,7 @@ def test_program_answers_as_the_layer_for_images_of_any_size(neck: type, format:
         assert [x.shape for x in found] == [x.shape for x in expected]
         for level, x in zip(net.neck.pyramid, expected, strict=True):
             assert x.shape == (2, level.channels, -(-height // level.stride), -(-width // level.stride))
-        assert max(map(difference, found, expected)) <= 1e-5
+        assert largest_difference(found, expected) <= 1e-5
 
 
 @pytest.mark.parametrize("neck", [FPN, PAN])

@@ -6,7 +6,7 @@ import numpy as np
 import paddle
 import pytest
 from counted import counted
-from fixed_batch import batch, losses, saved_and_loaded
+from fixed_batch import batch, both_answers, losses
 from relative import difference
 
 from ppresnet.errors import ConfigError
@@ -68,10 +68,7 @@ def test_twenty_steps_halve_the_loss_and_a_checkpoint_keeps_the_answer(
     assert course[-1] <= course[0] / 2, course
     found = evaluations(net)
     assert list(found) == ["stages.0.0", "stages.1.1"]
-    net.eval()
-    images, _ = batch(net, 8)
-    again = saved_and_loaded(net, tmp_path)
-    np.testing.assert_array_equal(again(images).numpy(), net(images).numpy())
+    np.testing.assert_array_equal(*both_answers(net, 8, tmp_path))
 
 
 def test_both_networks_of_the_zoo_take_the_same_weights_and_answer_alike() -> None:

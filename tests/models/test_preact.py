@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import paddle
 import pytest
-from fixed_batch import batch, losses, saved_and_loaded
+from bundles import enliven
+from fixed_batch import batch, both_answers, losses
 from narrow import narrow
 from paddle import nn
 
@@ -42,16 +43,6 @@ def _act_norm(x_NCHW: np.ndarray, norm: nn.Layer) -> np.ndarray:
     return np.maximum((x_NCHW - mean) / np.sqrt(variance + 1e-5) * gamma + beta, 0)
 
 
-def _enlivened(block: PreActResidual) -> PreActResidual:
-    rng = np.random.default_rng(4)
-    for layer in block.sublayers():
-        if isinstance(layer, nn.BatchNorm2D):
-            for tensor in (layer._mean, layer._variance, layer.weight, layer.bias):
-                tensor.set_value(rng.uniform(0.5, 1.5, tensor.shape).astype(np.float32))
-    block.eval()
-    return block
-
-
 @pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize("strided", [0, 1])
 @pytest.mark.parametrize(
@@ -61,7 +52,8 @@ def test_a_block_is_its_skip_plus_convolutions_behind_activations(
     kind: str, skip: str, strided: int, shared: bool
 ) -> None:
     widths = (5, 8) if kind == "basic" else (3, 5, 8)
-    block = _enlivened(PreActResidual(kind, 4, widths, skip, stride=2, strided=strided, shared=shared))
+    block = PreActResidual(kind, 4, widths, skip, stride=2, strided=strided, shared=shared)
+    enliven(block)
     x = np.random.default_rng(0).standard_normal((2, 4, 6, 6)).astype(np.float32)
     activated = out = _act_norm(x.astype(np.float64), block.before.norm)
     for index, unit in enumerate(block.branch):
@@ -144,7 +136,4 @@ def test_twenty_steps_halve_the_loss_and_a_checkpoint_keeps_the_answer(name: str
     assert spec_from_dict(net.spec.model_dump(mode="json")) == net.spec
     course = losses(net, SIZES[name])
     assert course[-1] <= course[0] / 2, course
-    net.eval()
-    images, _ = batch(net, SIZES[name])
-    again = saved_and_loaded(net, tmp_path)
-    np.testing.assert_array_equal(again(images).numpy(), net(images).numpy())
+    np.testing.assert_array_equal(*both_answers(net, SIZES[name], tmp_path))

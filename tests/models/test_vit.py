@@ -6,7 +6,7 @@ import numpy as np
 import paddle
 import pytest
 from counted import counted
-from fixed_batch import STEPS, batch, saved_and_loaded
+from fixed_batch import STEPS, batch, both_answers
 from paddle import nn
 
 from ppresnet.errors import ConfigError, RequestError
@@ -80,10 +80,7 @@ def test_twenty_steps_halve_the_loss_and_a_checkpoint_keeps_the_answer(name: str
     net = build(small(name))
     course = _losses(net)
     assert course[-1] <= course[0] / 2, course
-    net.eval()
-    images, _ = batch(net, 64)
-    again = saved_and_loaded(net, tmp_path)
-    np.testing.assert_array_equal(again(images).numpy(), net(images).numpy())
+    np.testing.assert_array_equal(*both_answers(net, 64, tmp_path))
 
 
 @pytest.mark.parametrize("name", [NAMES_OF_ALL[0], *HYBRIDS])

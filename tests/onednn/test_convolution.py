@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from paddle import nn
-from relative import difference
+from relative import difference, largest_difference
 
 from ppresnet.onednn import Kernels
 from ppresnet.onednn.library import BFLOAT16
@@ -88,24 +88,25 @@ def by_onednn(kernels: Kernels, layer: nn.Conv2D, source: paddle.Tensor, gradien
     return [tensor.numpy() for tensor in (result, *gradients)]
 
 
-def check(kernels: Kernels, case: Case) -> None:
+def error_of(kernels: Kernels, case: Case) -> float:
+    """The largest difference of the output and the gradients from those in float64."""
     layer, source, gradient = layer_of(case)
     found, expected = by_onednn(kernels, layer, source, gradient), in_float64(layer, source, gradient, case)
     assert [one.shape for one in found] == [one.shape for one in expected]
-    assert max(map(difference, found, expected)) <= 1e-5
+    return largest_difference(found, expected)
 
 
 @settings(max_examples=60, suppress_health_check=one_fixture_for_all)
 @given(case=cases)
 def test_output_and_gradients_equal_float64(kernels: Kernels, case: Case) -> None:
-    check(kernels, case)
+    assert error_of(kernels, case) <= 1e-5
 
 
 @pytest.mark.slow
 @settings(max_examples=500, suppress_health_check=one_fixture_for_all)
 @given(case=cases)
 def test_output_and_gradients_equal_float64_in_many_shapes(kernels: Kernels, case: Case) -> None:
-    check(kernels, case)
+    assert error_of(kernels, case) <= 1e-5
 
 
 PLAIN = Case(2, (32, 48), 1, (3, 3), (1, 1), (1, 1), (1, 1, 1, 1), (9, 8), True)
@@ -124,7 +125,7 @@ def test_bfloat16_rounds_inside_only(library: object) -> None:
     found = by_onednn(Kernels(library, BFLOAT16), layer, source, gradient)
     expected = in_float64(layer, source, gradient, PLAIN)
     assert {one.dtype for one in found} == {np.dtype("float32")}
-    assert 1e-5 < max(map(difference, found, expected)) < 1e-2
+    assert 1e-5 < largest_difference(found, expected) < 1e-2
 
 
 def test_views_are_read_as_they_look(kernels: Kernels) -> None:
@@ -161,8 +162,12 @@ def test_input_gradient_is_not_computed_for_nobody(kernels: Kernels, monkeypatch
     source.stop_gradient = True
     result = kernels.convolve(layer, source)
     (plan,) = kernels.cache._values.values()
-    monkeypatch.setattr(plan.backward_data, "run", lambda *_: pytest.fail("computed"))
+    computed: list[object] = []
+    monkeypatch.setattr(plan.backward_data, "run", lambda *given: computed.append(given))
     result.backward(paddle.to_tensor(gradient))
+    assert computed == []
+    expected = in_float64(layer, source, gradient, PLAIN)[2:]
+    assert largest_difference([layer.weight.grad.numpy(), layer.bias.grad.numpy()], expected) <= 1e-5
 
 
 @pytest.mark.parametrize(

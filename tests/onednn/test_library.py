@@ -1,11 +1,14 @@
 """Tests of the binding."""
 
+import ctypes
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ppresnet.onednn import library as c
+from ppresnet.onednn import switch
 
 
 @pytest.mark.parametrize("version", [(2, 7, 3), (3, 1, 9), (4, 0, 0)])
@@ -33,6 +36,26 @@ def test_what_is_no_library_is_refused(tmp_path: Path) -> None:
 def test_another_library_is_refused() -> None:
     with pytest.raises(c.OneDnnError, match="dnnl_version"):
         c.Library(Path("libc.so.6"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["primitive_create", "stream_destroy", "memory_desc_get_size", "primitive_desc_query_md", "memory_desc_equal"],
+)
+def test_a_function_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, library: c.Library, name: str) -> None:
+    whole = ctypes.CDLL(str(switch.library_path()))
+
+    class Lacking:
+        def __init__(self, *_: object, **__: object) -> None: ...
+
+        def __getattr__(self, symbol: str) -> Any:
+            if symbol == f"dnnl_{name}":
+                raise AttributeError(f"undefined symbol: {symbol}")
+            return getattr(whole, symbol)
+
+    monkeypatch.setattr(ctypes, "CDLL", Lacking)
+    with pytest.raises(c.OneDnnError, match=rf"is oneDNN {library.version[0]}\..* without the function dnnl_{name}$"):
+        c.Library(switch.library_path())
 
 
 def test_failures_carry_function_and_status(library: c.Library) -> None:

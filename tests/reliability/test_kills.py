@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.bench.kills import Training, differences, everything, kill_often, plain
+from tools.bench.kills import differences, everything, kill_often, plain
 
 KILLS = 15
 
@@ -26,19 +26,11 @@ def test_a_run_that_is_killed_thirty_times_ends_byte_identical(workers: int, ref
     assert tally.inside_save * 2 >= tally.kills
 
 
-def _kill_with_everything_on(kills: int, folder: Path) -> None:
-    training: Training = everything(kills, folder)
-    dataclasses.replace(training, workers=(0,)).to_the_end(folder / "reference")
-    tally = kill_often(training, folder / "run", kills, seed=1)
-    training.to_the_end(folder / "run")
-    assert differences(folder / "run", folder / "reference") == []
+@pytest.mark.parametrize("kills", [10, pytest.param(200, marks=pytest.mark.slow(drawn=False))])
+def test_with_every_regulariser_on_kills_change_nothing(kills: int, tmp_path: Path) -> None:
+    training = everything(kills, tmp_path)
+    dataclasses.replace(training, workers=(0,)).to_the_end(tmp_path / "reference")
+    tally = kill_often(training, tmp_path / "run", kills, seed=1)
+    training.to_the_end(tmp_path / "run")
+    assert differences(tmp_path / "run", tmp_path / "reference") == []
     assert tally.kills >= kills and tally.terminated
-
-
-def test_with_every_regulariser_on_ten_kills_change_nothing(tmp_path: Path) -> None:
-    _kill_with_everything_on(10, tmp_path)
-
-
-@pytest.mark.slow(drawn=False)
-def test_with_every_regulariser_on_two_hundred_kills_change_nothing(tmp_path: Path) -> None:
-    _kill_with_everything_on(200, tmp_path)

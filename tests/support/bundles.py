@@ -8,7 +8,7 @@ import paddle
 from paddle import nn
 
 from ppresnet import paddle_api
-from ppresnet.bundle import DEPLOY, GOLDEN, LABELS, Deploy, Port, Source, list_files
+from ppresnet.bundle import DEPLOY, GOLDEN, LABELS, Activation, Deploy, Port, Source, list_files
 from ppresnet.files import write_manifest
 from ppresnet.layers.sites import promised_sites
 from ppresnet.models import build
@@ -42,7 +42,7 @@ def enliven(net: nn.Layer) -> None:
     """Give every BatchNorm statistics of its own, so that folding one changes the weights; ends in evaluation mode."""
     rng = np.random.default_rng(2)
     for layer in net.sublayers():
-        if isinstance(layer, nn.BatchNorm2D):
+        if isinstance(layer, nn.BatchNorm | nn.BatchNorm2D):
             for tensor, low, high in (
                 (layer._mean, -0.2, 0.2),
                 (layer._variance, 0.5, 2.0),
@@ -85,14 +85,17 @@ def make_bundle(net: nn.Layer, directory: Path, formats: Sequence[str] = FORMATS
     return seal(directory, net)
 
 
-def seal(directory: Path, net: nn.Layer) -> Path:
+def seal(
+    directory: Path, net: nn.Layer, activation: Activation = "softmax", preprocess: Preprocess = PREPROCESS
+) -> Path:
     """Write `deploy.json` and the manifest of what stands in a folder."""
     deploy = Deploy(
-        name="small",
+        name=net.spec.name,
         spec=net.spec.model_dump(mode="json"),
-        preprocess=PREPROCESS,
-        inputs=(Port(shape=(-1, 3, SIZE, SIZE), dtype="float32"),),
+        preprocess=preprocess,
+        inputs=(Port(shape=(-1, 3, preprocess.input_size, preprocess.input_size), dtype="float32"),),
         outputs=(Port(shape=(-1, net.spec.num_classes), dtype="float32"),),
+        activation=activation,
         files=list_files(directory),
         producers={"paddle": paddle.__version__},
         source=Source(checkpoint="none", sha256="0" * 64),

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import paddle
 import paddle.nn.functional as F
 from paddle import Tensor, nn
@@ -38,3 +39,10 @@ def saved_and_loaded(model: nn.Layer, folder: Path) -> nn.Layer:
     """Return a second network, in evaluation mode, from a checkpoint of the first."""
     checkpoint = Checkpoint(weights_of(model), {}, {}, model.spec.model_dump(mode="json"), {}, {})
     return model_of(read(Store(folder).save(checkpoint, 1)))
+
+
+def both_answers(model: nn.Layer, size: int, folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Return the logits on the batch, in evaluation mode, of the network and of a second one from its checkpoint."""
+    images_NCHW, _ = batch(model, size)
+    model.eval()
+    return model(images_NCHW).numpy(), saved_and_loaded(model, folder)(images_NCHW).numpy()

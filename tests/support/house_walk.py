@@ -7,7 +7,7 @@ from pathlib import Path
 
 # A room may import from its own level and from those before it.
 LEVELS = (
-    {"errors", "files", "cli", "hardware"},
+    {"errors", "files", "cli", "hardware", "processes"},
     {"spec", "pixels", "bundle", "config", "weights"},
     {"onednn", "paddle_api"},
     {"layers"},
@@ -16,7 +16,7 @@ LEVELS = (
     {"checkpoint"},
     {"train", "export"},
 )
-WITHOUT_PADDLE = {"errors", "files", "cli", "hardware", "spec", "pixels", "bundle", "config", "weights", "data"}
+WITHOUT_PADDLE = LEVELS[0] | LEVELS[1] | {"data"}
 IMPORTS_PADDLE = ("ppresnet", "hardware", "paddle_import")  # only when called: what starts Paddle in every command
 _TARGET = {"errors", "files", "hardware", "bundle", "pixels", "cli"}
 # Room of deploy -> rooms of ppresnet (None: all), rooms of deploy.

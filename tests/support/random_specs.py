@@ -9,7 +9,7 @@ import paddle
 from numpy.random import Generator
 
 from ppresnet.checkpoint import Checkpoint
-from ppresnet.checkpoint.state import weights_of
+from ppresnet.checkpoint.state import model_of, spec_of_checkpoint, weights_of
 from ppresnet.models import build
 from ppresnet.spec import (
     BlockSpec,
@@ -179,6 +179,14 @@ def random_checkpoint(spec: ModelSpec, rng: Generator) -> Checkpoint:
     optimizer = {f"{name}/velocity_0": rng.normal(size=weights[name].shape).astype(np.float32) for name in trained}
     ema = {name: array * np.float32(1.125) for name, array in weights.items()}
     return Checkpoint(weights, optimizer, ema, json.loads(spec.model_dump_json()), {}, {"best": None, "step": 3})
+
+
+def logits(checkpoint: Checkpoint) -> np.ndarray:
+    """Return what the network of a checkpoint answers to three random images, always the same."""
+    spec = spec_of_checkpoint(checkpoint)
+    shape = (3, spec.in_channels, spec.input_size, spec.input_size)
+    images = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    return np.asarray(model_of(checkpoint)(paddle.to_tensor(images)))
 
 
 def random_images(spec: ModelSpec, rng: Generator, count: int = 3) -> paddle.Tensor:

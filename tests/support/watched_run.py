@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ppresnet.config import RunConfig, from_dict
-from ppresnet.hardware import Hardware
 
-MACHINE = Hardware(cpu="a CPU", mkl_cpu_type=None, threads=1, device="cpu", reason="a test")
 BASE: dict[str, Any] = {  # two steps of two batches each, with all that makes hooks hard
     "name": "watched",
     "train": {"epochs": 1, "batch_size": 384, "accumulate": 2},

@@ -3,7 +3,8 @@
 import sys
 from pathlib import Path
 
-from watched_run import MACHINE, recipe
+from machine import MACHINE
+from watched_run import recipe
 
 from ppresnet.train.ranks import join
 from ppresnet.train.run import train

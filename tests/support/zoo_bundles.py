@@ -7,12 +7,9 @@ import numpy as np
 import paddle
 from paddle import nn
 
-from ppresnet.bundle import DEPLOY, GOLDEN, LABELS, Deploy, Port, Source, list_files
+from ppresnet.bundle import GOLDEN, LABELS
 from ppresnet.export.golden import write_golden
-from ppresnet.files import write_manifest
-from ppresnet.layers.sites import promised_sites
 from ppresnet.models import create
-from ppresnet.pixels import Preprocess
 
 
 def calibrate(net: nn.Layer, size: int) -> None:
@@ -41,17 +38,4 @@ def zoo_bundle(name: str, directory: Path, size: int, classes: int = 10) -> Path
     (directory / LABELS).write_text("".join(f"class {index}\n" for index in range(classes)), encoding="utf-8")
     images = bundles.random_images(4, size=size)
     write_golden(directory / GOLDEN, images, np.concatenate([bundles.logits_of(net, one[None]) for one in images]))
-    deploy = Deploy(
-        name=name,
-        spec=net.spec.model_dump(mode="json"),
-        preprocess=Preprocess(input_size=size, in_channels=3, mean=(0.5, 0.4, 0.3), std=(0.2, 0.25, 0.3)),
-        inputs=(Port(shape=(-1, 3, size, size), dtype="float32"),),
-        outputs=(Port(shape=(-1, classes), dtype="float32"),),
-        files=list_files(directory),
-        producers={"paddle": paddle.__version__},
-        source=Source(checkpoint="none", sha256="0" * 64),
-        sites=promised_sites(net),
-    )
-    (directory / DEPLOY).write_text(deploy.dump(), encoding="utf-8")
-    write_manifest(directory)
-    return directory
+    return bundles.seal(directory, net, preprocess=bundles.PREPROCESS.model_copy(update={"input_size": size}))

@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import benchmark
@@ -14,8 +15,9 @@ from PIL import Image
 from runtimes import installed
 
 from ppresnet import cli
-from ppresnet.bundle import ONNX, Bundle, read_bundle
+from ppresnet.bundle import DEPLOY, MANIFEST, ONNX, Bundle, read_bundle
 from ppresnet.errors import CheckFailedError, RequestError
+from ppresnet.files import write_manifest
 from ppresnet.paddle_api import has_json
 
 KEYS = {"backend", "precision", "batch", "threads", "status", "p50_ms", "p95_ms", "images_per_second", "rel_diff"}
@@ -110,6 +112,7 @@ def test_inspect_and_verify(made: Path, tmp_path: Path, capsys: pytest.CaptureFi
     assert run(bundle_tool, "inspect", made / "a", "--json", tmp_path / "i.json") == 0
     assert "12.50 %" in capsys.readouterr().out
     assert json.loads((tmp_path / "i.json").read_text())["name"] == "tiny"
+    assert json.loads((tmp_path / "i.json").read_text())["activation"] == "softmax"
     assert run(bundle_tool, "verify", made / "a", "--json", tmp_path / "v.json") == 0
     verified = json.loads((tmp_path / "v.json").read_text())
     formats = set(read_bundle(made / "a").formats) | (
@@ -123,7 +126,7 @@ def test_diff_names_what_changed(made: Path, tmp_path: Path) -> None:
     assert run(bundle_tool, "diff", made / "a", made / "b", "--json", tmp_path / "d.json") == 0
     found = json.loads((tmp_path / "d.json").read_text())
     assert not found["same"]
-    assert [found[key] for key in ("spec", "preprocess", "labels", "accuracy")] == [[], [], [], []]
+    assert [found[key] for key in ("spec", "preprocess", "activation", "labels", "accuracy")] == [[]] * 5
     assert {"path": "inference.pdiparams.sha256", "before": None, "after": None}.keys() == found["files"][0].keys()
     assert "inference.pdiparams.sha256" in {one["path"] for one in found["files"]}
     assert all(one["after"] is None for one in found["latency"])
@@ -182,3 +185,19 @@ def test_a_bundle_of_other_data_is_not_timed_along(made: Path) -> None:
     other = Bundle(bundle.path, bundle.deploy, ("another", *bundle.labels[1:]))
     with pytest.raises(RequestError, match=r"--against: .* has other inputs or labels"):
         benchmark._other(other, made / "b")
+
+
+def test_inspect_and_diff_show_what_makes_the_scores(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    several = Path(shutil.copytree(made / "a", tmp_path / "several"))
+    deploy = read_bundle(several).deploy.model_copy(update={"activation": "sigmoid"})
+    (several / DEPLOY).write_text(deploy.dump())
+    (several / MANIFEST).unlink()
+    write_manifest(several)
+    assert run(bundle_tool, "inspect", several) == 0
+    assert "sigmoid" in capsys.readouterr().out
+    assert run(bundle_tool, "diff", made / "a", several, "--json", tmp_path / "d.json") == 0
+    found = json.loads((tmp_path / "d.json").read_text())
+    assert found["activation"] == [{"path": "activation", "before": "softmax", "after": "sigmoid"}]
+    assert (found["same"], [key for key, changes in found.items() if changes]) == (False, ["activation"])

@@ -6,19 +6,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from machine import MACHINE
 from PIL import Image
 from striped_lists import striped_lists
 
 from ppresnet.checkpoint import read, resolve
 from ppresnet.checkpoint.state import model_of
 from ppresnet.config import from_dict
-from ppresnet.hardware import Hardware
 from ppresnet.train.evaluate import evaluate_split
 from ppresnet.train.metrics import Evaluation
 from ppresnet.train.run import train
 from tests.tools.conftest import Tool
-
-MACHINE = Hardware(cpu="a CPU", mkl_cpu_type=None, threads=1, device="cpu", reason="a test")
 
 
 def evaluated(tool: Tool, run: Path, folder: Path, *arguments: object) -> dict[str, Any]:
@@ -66,6 +64,24 @@ def test_the_classes_of_a_picture_do_not_share_its_score(tool: Tool, striped_run
     assert done.returncode == 0, done.stderr
     (row,) = json.loads((tmp_path / "r.json").read_text())["results"]
     assert sum(row["scores"]) > 1.2
+
+
+def test_a_bundle_scores_as_its_checkpoint_does(tool: Tool, striped_run: Path, tmp_path: Path) -> None:
+    bundle, pictures = tmp_path / "bundle", striped_run.parent / "data" / "val"
+    done = tool("export.py", "--checkpoint", striped_run, "--output", bundle, "--formats", "pdmodel")
+    assert done.returncode == 0, done.stderr
+    found = []
+    for model in (striped_run, bundle):
+        done = tool("infer.py", "--model", model, "--input", pictures, "--json", tmp_path / "r.json")
+        assert done.returncode == 0, done.stderr
+        results = json.loads((tmp_path / "r.json").read_text())["results"]
+        found.append([dict(zip(row["labels"], row["scores"], strict=True)) for row in results])
+    assert len(found[0]) == 32
+    for one, other in zip(*found, strict=True):
+        assert one == pytest.approx(other, abs=1e-4)
+    done = tool("benchmark.py", "--model", bundle, "--data")
+    assert done.returncode == 2
+    assert "--data measures top-1 of one label an image, and data.multi_label is true; leave it out" in done.stderr
 
 
 @pytest.mark.parametrize(

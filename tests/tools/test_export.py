@@ -2,9 +2,13 @@ import json
 from pathlib import Path
 
 import export
+import numpy as np
 import pytest
 import tiny_network
+from classifier import open_classifier
+from scipy.special import expit
 
+from deploy.inference import Predictor
 from ppresnet import cli
 from ppresnet.bundle import ONNX, read_bundle
 from ppresnet.export import stage
@@ -108,12 +112,13 @@ def test_wrong_formats(
     assert not (tmp_path / "bundle").exists()
 
 
-def test_scores_that_are_no_softmax_are_refused(
-    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert command(run_folder, tmp_path / "bundle", "-o", "train.loss=bce") == 2
-    assert "train.loss is bce" in capsys.readouterr().err
-    assert not (tmp_path / "bundle").exists()
+def test_a_network_of_yes_or_no_for_each_class_gives_a_bundle_that_says_so(run_folder: Path, tmp_path: Path) -> None:
+    assert command(run_folder, tmp_path / "bundle", "--formats", "pdmodel", "-o", "train.loss=bce") == 0
+    bundle = read_bundle(tmp_path / "bundle")
+    assert bundle.deploy.activation == "sigmoid"
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 9, 9, 1), np.uint8)
+    logits = Predictor(bundle).logits(list(pixels)).astype(np.float64)
+    np.testing.assert_allclose(open_classifier(bundle.path).scores(list(pixels)), expit(logits), atol=1e-6)
 
 
 def test_a_folder_that_is_no_bundle_is_not_replaced(

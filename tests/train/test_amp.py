@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import paddle
 import pytest
+from machine import MACHINE
 from paddle import nn
 from relative import difference
 
@@ -18,7 +19,6 @@ from ppresnet.checkpoint.state import restore_weights, weights_of
 from ppresnet.config import AmpConfig, OptimConfig, RunConfig, from_dict
 from ppresnet.data import Batch
 from ppresnet.errors import InterruptedRunError
-from ppresnet.hardware import Hardware
 from ppresnet.models import create
 from ppresnet.spec import spec_of
 from ppresnet.train import amp
@@ -30,7 +30,6 @@ from ppresnet.train.scaling import LossScale
 from ppresnet.train.start import assemble_step
 from ppresnet.train.step import Step
 
-MACHINE = Hardware(cpu="a CPU", mkl_cpu_type=None, threads=1, device="cpu", reason="a test")
 CLIPPED = {"optim": {"clip_norm": 0.01, "momentum": 0.9, "weight_decay": 0.0}}
 IMAGES = np.random.default_rng(0).standard_normal((8, 1, 8, 8)).astype(np.float32)
 GROUP = [Batch(IMAGES, np.arange(8), np.arange(8), ())]

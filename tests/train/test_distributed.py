@@ -70,6 +70,7 @@ def test_batch_norm_that_is_frozen_or_synchronised_does_not_depend_on_the_proces
 
 def test_recompute_changes_nothing_in_two_processes(two: list[Results]) -> None:
     keys = [key for key in two[0] if key.startswith("synchronised ")]
+    assert len(keys) == 59 + 38
     for key in keys:
         np.testing.assert_array_equal(two[0][key.replace("synchronised", "recomputed")], two[0][key], err_msg=key)
 

@@ -8,7 +8,7 @@ from paddle import nn
 from ppresnet.config import RunConfig, from_dict
 from ppresnet.data import Samples, open_split, preprocess_of
 from ppresnet.data.views import CornerSamples
-from ppresnet.errors import ConfigError
+from ppresnet.errors import ConfigError, RequestError
 from ppresnet.train.evaluate import evaluate_split
 from ppresnet.train.metrics import Evaluation
 
@@ -86,6 +86,24 @@ def test_the_numbers_do_not_depend_on_the_batch_size_beyond_rounding(model: nn.L
     assert isinstance(one, Evaluation) and isinstance(other, Evaluation)
     assert (one.confusion == other.confusion).all()
     assert one.calibration.ece == pytest.approx(other.calibration.ece, rel=1e-4)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_an_evaluation_that_fails_leaves_the_mode_as_it_was(
+    model: nn.Layer, training: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        assert not model.training
+        raise RequestError("no more")
+
+    monkeypatch.setattr("ppresnet.train.evaluate.summed_cross_entropy", fail)
+    (model.train if training else model.eval)()
+    try:
+        with pytest.raises(RequestError, match="no more"):
+            evaluate_split(model, recipe())
+        assert [layer.training for layer in model.sublayers(include_self=True)] == [training] * 5
+    finally:
+        model.eval()
 
 
 def test_there_must_be_corners_to_crop(model: nn.Layer) -> None:

@@ -8,17 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from machine import MACHINE
 
 from ppresnet import onednn
 from ppresnet.checkpoint import read
 from ppresnet.config import RunConfig, from_dict
-from ppresnet.hardware import Hardware
 from ppresnet.onednn import switch
 from ppresnet.train.journal import read_records
 from ppresnet.train.kernels import training_kernels
 from ppresnet.train.run import train
-
-MACHINE = Hardware(cpu="a CPU", mkl_cpu_type=None, threads=1, device="cpu", reason="a test")
 
 
 def recipe(**sections: Any) -> RunConfig:

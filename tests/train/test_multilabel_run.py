@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from machine import MACHINE
 from sklearn.metrics import average_precision_score
 from striped_lists import striped_lists
 
@@ -14,14 +15,11 @@ from ppresnet.checkpoint import read
 from ppresnet.checkpoint.state import model_of
 from ppresnet.config import RunConfig, from_dict
 from ppresnet.errors import InterruptedRunError
-from ppresnet.hardware import Hardware
 from ppresnet.train import step as step_module
 from ppresnet.train.evaluate import evaluate_split
 from ppresnet.train.journal import read_records
 from ppresnet.train.multilabel import MultiLabelEvaluation
 from ppresnet.train.run import RunResult, train
-
-MACHINE = Hardware(cpu="a CPU", mkl_cpu_type=None, threads=1, device="cpu", reason="a test")
 
 
 @pytest.fixture(scope="module")

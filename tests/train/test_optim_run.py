@@ -6,15 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from machine import MACHINE
 
 from ppresnet.checkpoint import read
 from ppresnet.config import from_dict
 from ppresnet.errors import ConfigError
-from ppresnet.hardware import Hardware
 from ppresnet.train.journal import read_records
 from ppresnet.train.run import RunResult, train
-
-MACHINE = Hardware(cpu="a CPU", mkl_cpu_type=None, threads=1, device="cpu", reason="a test")
 
 
 def run(folder: Path, lines: list[str] | None = None, **optim: Any) -> RunResult:

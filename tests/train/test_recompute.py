@@ -58,11 +58,25 @@ def test_blocks_really_run_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recompute, "_run", lambda blocks, x: passes.append(len(blocks)) or own(blocks, x))
     model = network(2)
     step(model)
-    assert passes == [2, 1] * 3 + [1, 2] * 3
+    assert passes == [2, 1] * 3 + [2] + [1, 2] * 2  # the last segment keeps what it has
     passes.clear()
     model.eval()
     model(paddle.zeros([1, 3, 16, 16]))
     assert passes == [2, 1] * 3
+
+
+@pytest.mark.parametrize(("spared", "again"), [(0, 6), (1, 5), (3, 3), (9, 0)])
+def test_the_last_segments_are_spared(spared: int, again: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    passes: list[int] = []
+    own = recompute._run
+    monkeypatch.setattr(recompute, "_run", lambda blocks, x: passes.append(len(blocks)) or own(blocks, x))
+    plain = step(network(0))
+    model = network(0)
+    recompute_blocks(model, 2, spared)
+    found = step(model)
+    assert passes == [2, 1] * 3 + ([2, 1] * 3)[: 6 - spared if spared < 6 else 0][::-1] and len(passes) == 6 + again
+    for name, values in plain.items():
+        np.testing.assert_array_equal(found[name], values, err_msg=name)
 
 
 def test_statistics_would_move_twice_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +113,7 @@ def test_blocks_behind_frozen_stages_are_recomputed_and_frozen_ones_are_not(monk
         freeze(model, stages=1)
         monkeypatch.setattr(recompute, "_run", lambda blocks, x: passes.append(len(blocks)) or own(blocks, x))
         found.append(step(model))
-    assert passes == [2, 1] * 3 + [1, 2] * 2
+    assert passes == [2, 1] * 3 + [2] + [1, 2]
     assert found[0].keys() == found[1].keys() and len(found[0]) > 100
     for name, values in found[0].items():
         np.testing.assert_array_equal(found[1][name], values, err_msg=name)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import paddle
 import pytest
+from machine import MACHINE
 from paddle import nn
 from PIL import Image
 
@@ -19,15 +20,12 @@ from ppresnet.checkpoint import read
 from ppresnet.checkpoint.state import model_of
 from ppresnet.config import RunConfig, from_dict
 from ppresnet.errors import ConfigError, DataError, DivergedError, InterruptedRunError, RequestError
-from ppresnet.hardware import Hardware
 from ppresnet.train import passes as passes_module
 from ppresnet.train import start, trainer
 from ppresnet.train import step as step_module
 from ppresnet.train.evaluate import evaluate_split
 from ppresnet.train.journal import read_records
 from ppresnet.train.run import RunResult, train
-
-MACHINE = Hardware(cpu="a CPU", mkl_cpu_type=None, threads=1, device="cpu", reason="a test")
 
 
 def _silent(_: str) -> None:
@@ -98,25 +96,32 @@ def _same_run(ours: Path, theirs: Path) -> None:
         assert left.read_bytes() == right.read_bytes(), name
 
 
+@pytest.fixture
+def send(monkeypatch: pytest.MonkeyPatch) -> Callable[[signal.Signals, set[int]], None]:
+    """Let a signal come in some steps, counted from 1 over all runs that follow."""
+
+    def start(signal_number: signal.Signals, steps: set[int]) -> None:
+        plain, count = step_module.bad_gradient, itertools.count(1)
+
+        def interrupted(model: nn.Layer) -> str | None:
+            if next(count) in steps:
+                os.kill(os.getpid(), signal_number)
+            return plain(model)
+
+        monkeypatch.setattr(step_module, "bad_gradient", interrupted)
+
+    return start
+
+
 @pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_saves_within_a_step_and_the_run_goes_on_exactly(
     signal_number: signal.Signals,
     recipe: Callable[..., RunConfig],
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    send: Callable[[signal.Signals, set[int]], None],
 ) -> None:
     _train(recipe(), tmp_path / "whole")
-    count = 0
-    plain = step_module.bad_gradient
-
-    def send_signal(model: nn.Layer) -> str | None:
-        nonlocal count
-        count += 1
-        if count in (8, 9):  # in the second epoch, then again at the first step after resuming
-            os.kill(os.getpid(), signal_number)
-        return plain(model)
-
-    monkeypatch.setattr(step_module, "bad_gradient", send_signal)
+    send(signal_number, {8, 9})  # in the second epoch, then again at the first step after resuming
     for step in (8, 9):
         with pytest.raises(InterruptedRunError, match=f"{signal_number.name} after step {step}"):
             _train(recipe(), tmp_path / "cut", resume=True)
@@ -144,9 +149,14 @@ def test_a_signal_during_evaluation_leaves_at_once_and_the_run_goes_on_exactly(
     _same_run(tmp_path / "cut", tmp_path / "whole")
 
 
-def test_resuming_with_workers_changes_nothing(recipe: Callable[..., RunConfig], tmp_path: Path) -> None:
+def test_resuming_with_workers_changes_nothing(
+    recipe: Callable[..., RunConfig], tmp_path: Path, send: Callable[[signal.Signals, set[int]], None]
+) -> None:
     _train(recipe(), tmp_path / "whole")
-    _train(recipe(data={"workers": 2}), tmp_path / "workers")
+    send(signal.SIGTERM, {8})  # in the second epoch, while the workers are batches ahead
+    with pytest.raises(InterruptedRunError, match="SIGTERM after step 8"):
+        _train(recipe(data={"workers": 2}), tmp_path / "workers")
+    _train(recipe(data={"workers": 1}), tmp_path / "workers", resume=True)
     _same_run(tmp_path / "workers", tmp_path / "whole")
 
 
@@ -170,7 +180,7 @@ def test_init_from_starts_with_the_weights_of_a_run(recipe: Callable[..., RunCon
     second = _train(config, tmp_path / "second")
     ours, theirs = read(second.last).weights, read(first.checkpoint).weights
     kernels = [name for name in ours if not name.endswith(("_mean", "_variance"))]
-    assert max(np.abs(ours[name] - theirs[name]).max() for name in kernels) < 1e-6
+    assert kernels and all(np.abs(ours[name] - theirs[name]).max() < 1e-6 for name in kernels)
     with pytest.raises(ConfigError, match="2 classes and 1 input channels; the recipe wants 10"):
         wider = {"model": {"num_classes": 10}, "data": {"format": "digits", "root": None}}
         _train(recipe(init_from=str(tmp_path / "first"), **wider), tmp_path / "third")

@@ -7,6 +7,7 @@ import numpy as np
 import paddle
 import pytest
 import rank_worker
+from machine import MACHINE
 from paddle import nn
 from relative import difference
 
@@ -14,7 +15,6 @@ from ppresnet.checkpoint import read
 from ppresnet.config import RunConfig, SparsityConfig, from_dict
 from ppresnet.data import Batch, Samples, open_split, preprocess_of
 from ppresnet.errors import ConfigError
-from ppresnet.hardware import Hardware
 from ppresnet.models import create
 from ppresnet.train.ranks import ALONE
 from ppresnet.train.run import train
@@ -140,9 +140,6 @@ def test_it_is_part_of_what_is_clipped() -> None:
     rule.step()
     moved = np.concatenate([(weights_of(model)[name] - array).ravel() for name, array in before.items()])
     assert np.linalg.norm(moved) == pytest.approx(1e-3, rel=1e-2)
-
-
-MACHINE = Hardware(cpu="a CPU", mkl_cpu_type=None, threads=1, device="cpu", reason="a test")
 
 
 def trained(folder: Path, **sparsity: float) -> Arrays:

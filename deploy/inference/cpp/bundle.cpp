@@ -25,7 +25,11 @@ Bundle read_bundle(const fs::path& path) {
     Entries others = entries;
     others.erase(kDeploy);
     if (parse_entries(deploy.at("files")) != others) throw RequestError("deploy.json and manifest.json disagree");
-    Bundle bundle{path, {}, parse_preprocess(deploy.at("preprocess")), parse_labels(contents.at(kLabels)),
+    Bundle bundle{path,
+                  {},
+                  parse_preprocess(deploy.at("preprocess")),
+                  parse_activation(deploy),
+                  parse_labels(contents.at(kLabels)),
                   read_golden(contents.at(kGolden))};
     for (const auto& [name, entry] : entries) bundle.files.insert(name);
     const Json& shape = deploy.at("outputs").at(0).at("shape");

@@ -8,6 +8,7 @@
 
 #include "golden.hpp"
 #include "pixels.hpp"
+#include "ranking.hpp"
 
 namespace ppresnet {
 
@@ -15,6 +16,7 @@ struct Bundle {
   std::filesystem::path path;
   std::set<std::string> files;
   Preprocess preprocess;
+  Activation activation;
   std::vector<std::string> labels;
   Golden golden;
 };

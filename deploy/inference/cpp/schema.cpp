@@ -25,6 +25,15 @@ Preprocess parse_preprocess(const Json& json) {
   return how;
 }
 
+Activation parse_activation(const Json& described) {
+  const auto found = described.object().find("activation");
+  if (found == described.object().end()) return Activation::softmax;
+  const std::string& name = found->second.string();
+  if (name == "softmax") return Activation::softmax;
+  if (name == "sigmoid") return Activation::sigmoid;
+  throw RequestError("activation is '" + name + "'; expected softmax or sigmoid");
+}
+
 std::vector<std::string> parse_labels(const std::string& text) {
   std::vector<std::string> labels;
   for (std::size_t start = 0; start < text.size();) {

@@ -37,6 +37,7 @@ Board parse(const fs::path& path) {
               lite.at("precision").string(),
               lite.at("lite_version").string(),
               parse_preprocess(lite.at("preprocess")),
+              parse_activation(lite),
               parse_labels(contents.at(kLabels)),
               read_golden(contents.at(kGolden))};
   const std::string problem = disagreement(board.preprocess, board.golden, board.labels, lite.at("output_shape"));

@@ -7,6 +7,7 @@
 
 #include "golden.hpp"
 #include "pixels.hpp"
+#include "ranking.hpp"
 
 namespace ppresnet {
 
@@ -14,6 +15,7 @@ struct Board {
   std::filesystem::path path;
   std::string target, precision, lite_version;
   Preprocess preprocess;
+  Activation activation;
   std::vector<std::string> labels;
   Golden golden;
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -17,11 +15,11 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from ppresnet.errors import PpresnetError, RequestError
+from ppresnet.processes import exit_name, indented, run_to_end
 
 ROOT = Path(__file__).resolve().parents[3]
 MODULE = "deploy.slim.filter_pruners.worker"
 TIMEOUT = 1800.0
-_LAST_LINES = 12
 
 
 @dataclass(frozen=True)
@@ -88,31 +86,13 @@ def put(folder: Path, request: Mapping[str, Any], weights: Mapping[str, np.ndarr
 def _run(folder: Path, timeout: float) -> None:
     # PaddleSlim's own switches for operators would change what it groups.
     environment = {key: value for key, value in os.environ.items() if not key.startswith("OPS_UN")}
-    try:
-        done = subprocess.run(  # noqa: S603
-            [sys.executable, "-m", MODULE, str(folder)],
-            cwd=ROOT,
-            env=environment | {"FLAGS_enable_pir_api": "0"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=timeout,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        last = _tail(error.stdout)
-        raise PpresnetError(
-            f"PaddleSlim took longer than {timeout:g} s and was ended; its last output:\n{last}"
-        ) from None
-    if done.returncode:
-        code = done.returncode
-        how = f"exit code {code}" if code > 0 else signal.Signals(-code).name
-        raise PpresnetError(f"the process of PaddleSlim ended with {how}; its last output:\n{_tail(done.stdout)}")
-
-
-def _tail(output: bytes | None) -> str:
-    lines = (output or b"").decode(errors="replace").splitlines()
-    return "\n".join(f"  {line[:500]}" for line in lines[-_LAST_LINES:]) or "  (none)"
+    command = [sys.executable, "-m", MODULE, str(folder)]
+    ended = run_to_end(command, ROOT, environment | {"FLAGS_enable_pir_api": "0"}, timeout)
+    said = indented(line[:500] for line in ended.lines)
+    if ended.code is None:
+        raise PpresnetError(f"PaddleSlim took longer than {timeout:g} s and was ended; its last output:\n{said}")
+    if ended.code:
+        raise PpresnetError(f"the process of PaddleSlim ended with {exit_name(ended.code)}; its last output:\n{said}")
 
 
 def answer_of(answer: Mapping[str, Any]) -> Answer:

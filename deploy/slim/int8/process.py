@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ppresnet.errors import PpresnetError, RequestError
+from ppresnet.processes import ending, indented, run_to_end
 
 ROOT = Path(__file__).resolve().parents[3]
-_LAST_LINES = 12
 
 
 def ask(worker: str, request: Mapping[str, Any], timeout: float) -> None:
@@ -32,32 +30,11 @@ def ask(worker: str, request: Mapping[str, Any], timeout: float) -> None:
     command = [sys.executable, "-m", f"{__package__}.{worker}"]
     # PaddleSlim 2.6 knows the old program form only, and the form is chosen before Paddle is imported.
     environment = os.environ | {"FLAGS_enable_pir_api": "0"}
-    try:
-        done = subprocess.run(  # noqa: S603
-            command,
-            cwd=ROOT,
-            env=environment,
-            input=json.dumps(request).encode(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=timeout,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise PpresnetError(
-            f"{worker} took longer than {timeout:g} s and was ended; its last output:\n{_tail(error.stdout)}"
-        ) from None
-    if done.returncode:
-        said = _tail(done.stdout)
+    ended = run_to_end(command, ROOT, environment, timeout, json.dumps(request).encode())
+    said = indented(line[-500:] for line in ended.lines)
+    if ended.code is None:
+        raise PpresnetError(f"{worker} took longer than {timeout:g} s and was ended; its last output:\n{said}")
+    if ended.code:
         if "No module named" in said:
             raise RequestError(f"a package that {worker} needs is missing; pip install 'ppresnet[slim]':\n{said}")
-        raise PpresnetError(f"{worker} {_ending(done.returncode)}; its last output:\n{said}")
-
-
-def _ending(code: int) -> str:
-    return f"ended with exit code {code}" if code > 0 else f"was ended by {signal.Signals(-code).name}"
-
-
-def _tail(output: bytes | None) -> str:
-    lines = (output or b"").decode(errors="replace").splitlines()
-    return "\n".join(f"  {line[-500:]}" for line in lines[-_LAST_LINES:]) or "  (none)"
+        raise PpresnetError(f"{worker} {ending(ended.code)}; its last output:\n{said}")

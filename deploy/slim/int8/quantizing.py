@@ -83,22 +83,26 @@ def quantize(
     if output.parent.is_dir():
         files.remove_stale_staging(output.parent)
     with files.staged_directory(output, replace=True) as folder, tempfile.TemporaryDirectory() as name:
-        work = Path(name)
-        bench = _bench(subject, settings, images, work, say)
+        bench = _bench(subject, settings, images, Path(name), say)
         if settings.method == "qat":
             say(f"training {settings.epochs} epochs with rounded values")
-            subject = trained(subject, settings, work)
+            subject = trained(subject, settings, bench.work)
             _freeze(subject, bench.source)
-        made, layers = find_program(bench, subject)
-        onnx = (
-            find_onnx(bench, subject, bench.source, layers) if settings.onnx else Onnx(note="no model.onnx: as asked")
-        )
-        staging.write_files(subject, made, onnx, bench.inputs["real"], folder)
-        report = staging.audited(subject, folder)
-        found = staging.quantisation(bench, made, onnx, layers, images)
-        deploy = staging.describe(subject, made, onnx, found, report, folder)
+        result = _fill(folder, subject, bench, images)
+    return result.model_copy(update={"output": str(output)})
+
+
+def _fill(folder: Path, subject: Subject, bench: Bench, images: NDArray[np.float32]) -> QuantizeResult:
+    """Look for integers that are good enough, write what was found, audit it and describe it."""
+    made, layers = find_program(bench, subject)
+    asked = bench.settings.onnx
+    onnx = find_onnx(bench, subject, bench.source, layers) if asked else Onnx(note="no model.onnx: as asked")
+    staging.write_files(subject, made, onnx, bench.inputs["real"], folder)
+    report = staging.audited(subject, folder)
+    found = staging.quantisation(bench, made, onnx, layers, images)
+    deploy = staging.describe(subject, made, onnx, found, report, folder)
     return QuantizeResult(
-        output=str(output),
+        output=str(folder),
         quantisation=found,
         fusion=report.rows[0],
         parity=deploy.parity,

@@ -40,6 +40,7 @@ def plan(config: SlimConfig, name: str, checkpoint: Path, recipe: Path, measured
     settings = [f"--{kind}", f"{share:.6g}", *_scoring(config), "--engine", config.engine, "--allocation", groups.name]
     settings += ["--round-to", str(config.round_to), "--minimum", str(groups.minimum), "--scope", groups.scope]
     settings += ["--trunk-share", str(groups.trunk_share), *(("--protect", *groups.protect) if groups.protect else ())]
+    settings += ["--blocks"] if groups.blocks else []
     settings += _timing(config) if kind == "latency" else []
     inputs = [("--checkpoint", checkpoint), ("-c", recipe)]
     inputs += [("--sensitivity", measured)] if groups.name == "sensitivity" else []
@@ -105,7 +106,8 @@ def _training(name: str, recipe: Path, more: Sequence[tuple[str, Path]]) -> Step
 def _scoring(config: SlimConfig) -> tuple[str, ...]:
     how = config.importance
     scored = ("--importance", how.score, "--aggregate", how.aggregate, "--seed", str(config.seed))
-    return (*scored, "--images", str(how.images)) if how.score == "taylor" else scored
+    measured = how.score == "taylor" or config.allocation.blocks
+    return (*scored, "--images", str(how.images)) if measured else scored
 
 
 def _timing(config: SlimConfig) -> list[str]:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from ppresnet.errors import InterruptedRunError, ProcessError
+from ppresnet.processes import exit_name
 from ppresnet.train.outcome import ends_with_parent
 from ppresnet.train.preempt import Preemption
 
@@ -48,9 +49,8 @@ def run(title: str, arguments: Sequence[str]) -> None:
             f"{signals.signal_name} during the step '{title}'; the same command goes on from there"
         )
     if code := process.returncode:
-        how = f"exit code {code}" if code > 0 else signal.Signals(-code).name
         raise ProcessError(
-            f"the step '{title}' ended with {how}; its message stands above. Steps before it are kept: the same "
-            "command goes on from there",
+            f"the step '{title}' ended with {exit_name(code)}; its message stands above. Steps before it are kept: "
+            "the same command goes on from there",
             code if code > 0 else 1,
         )

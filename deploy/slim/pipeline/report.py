@@ -77,8 +77,14 @@ def _lines(
     config, compared = story.recipe.config, story.compare
     (kind, share), how = config.target.chosen, config.importance
     yield from (f"# {config.name}", "", f"{report.summary[0].upper()}{report.summary[1:]}.", "")
-    yield f"Target: {share:.0%} of the {COSTS[kind]}. Scores: {how.score} by {how.aggregate};"
-    yield f"{config.allocation.name} allocation, engine {config.engine}. Latency: {compared['backend']}"
+    chosen = (
+        f"Scores: {how.score} by {how.aggregate};",
+        f"{config.allocation.name} allocation, engine {config.engine}.",
+    )
+    if config.allocation.blocks:
+        chosen = ("Whole blocks went, those", "first without which the loss rises the least.")
+    yield f"Target: {share:.0%} of the {COSTS[kind]}. {chosen[0]}"
+    yield f"{chosen[1]} Latency: {compared['backend']}"
     yield f"{config.latency.precision}, batch {config.latency.batch}, threads {compared['threads']}, medians in turn."
     yield from ("", "| network | top-1, % | parameters | MACs | latency, ms |", "| --- | ---: | ---: | ---: | ---: |")
     for each in networks:

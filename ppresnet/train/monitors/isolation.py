@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from ppresnet.train.monitors.protocol import Monitor, Numbers, Sink
+
+Watcher = TypeVar("Watcher", Sink, Monitor)
 
 
 class Isolation:
@@ -30,6 +32,12 @@ class Isolation:
                 self._told.add(what)
                 self._say(f"{what} failed, and the run goes on: {error or type(error).__name__}")
 
+    def each(self, watchers: Mapping[str, Watcher], act: Callable[[Watcher], None]) -> None:
+        """Do `act` with each; one that fails is told by its name, and keeps nothing from the others."""
+        for name, watcher in watchers.items():
+            with self.of(name):
+                act(watcher)
+
 
 class Sinks:
     """Several sinks as one, none of which can end the run or keep numbers from the others.
@@ -48,15 +56,11 @@ class Sinks:
 
     def write(self, kind: str, step: int, numbers: Numbers) -> None:
         """Give the numbers to each sink."""
-        for name, sink in self._sinks.items():
-            with self._isolation.of(name):
-                sink.write(kind, step, numbers)
+        self._isolation.each(self._sinks, lambda sink: sink.write(kind, step, numbers))
 
     def close(self) -> None:
         """Close each sink."""
-        for name, sink in self._sinks.items():
-            with self._isolation.of(name):
-                sink.close()
+        self._isolation.each(self._sinks, lambda sink: sink.close())
 
 
 class Monitors:
@@ -72,18 +76,12 @@ class Monitors:
 
     def on_step(self, step: int) -> None:
         """Let each monitor look at the gradients of a step."""
-        for name, monitor in self._monitors.items():
-            with self._isolation.of(name):
-                monitor.on_step(step)
+        self._isolation.each(self._monitors, lambda monitor: monitor.on_step(step))
 
     def on_eval(self, step: int) -> None:
         """Let each monitor look at the evaluated network."""
-        for name, monitor in self._monitors.items():
-            with self._isolation.of(name):
-                monitor.on_eval(step)
+        self._isolation.each(self._monitors, lambda monitor: monitor.on_eval(step))
 
     def close(self) -> None:
         """Take each monitor away from the network."""
-        for name, monitor in self._monitors.items():
-            with self._isolation.of(name):
-                monitor.close()
+        self._isolation.each(self._monitors, lambda monitor: monitor.close())

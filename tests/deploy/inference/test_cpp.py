@@ -18,7 +18,19 @@ from PIL import Image
 
 import deploy.inference
 from ppresnet import paddle_api
-from ppresnet.bundle import DEPLOY, GOLDEN, LABELS, MANIFEST, PARAMS, PDMODEL, Deploy, Port, Source, list_files
+from ppresnet.bundle import (
+    DEPLOY,
+    GOLDEN,
+    LABELS,
+    MANIFEST,
+    PARAMS,
+    PDMODEL,
+    Activation,
+    Deploy,
+    Port,
+    Source,
+    list_files,
+)
 from ppresnet.export.golden import write_golden
 from ppresnet.files import write_manifest
 from ppresnet.pixels import Preprocess, decode
@@ -56,7 +68,7 @@ def check(built: Path) -> Path:
     return built / "bundle_check"
 
 
-def seal(folder: Path, preprocess: Preprocess) -> Path:
+def seal(folder: Path, preprocess: Preprocess, activation: Activation = "softmax") -> Path:
     """Writes deploy.json and the manifest of what stands in `folder`."""
     for name in (DEPLOY, MANIFEST):
         (folder / name).unlink(missing_ok=True)
@@ -67,6 +79,7 @@ def seal(folder: Path, preprocess: Preprocess) -> Path:
         preprocess=preprocess,
         inputs=(Port(shape=(-1, preprocess.in_channels, size, size), dtype="float32"),),
         outputs=(Port(shape=(-1, len(LABELLED)), dtype="float32"),),
+        activation=activation,
         files=list_files(folder),
         producers={},
         source=Source(checkpoint="none", sha256="0" * 64),
@@ -303,6 +316,8 @@ def test_unlisted_files_and_links_are_refused(check: Path, tmp_path: Path) -> No
         ({"preprocess": {**GREY.model_dump(), "mean": [0.1, 0.2]}}, "preprocess"),
         ({"preprocess": {**GREY.model_dump(), "input_size": 8.5}}, "integer"),
         ({"outputs": []}, "more items"),
+        ({"activation": "tanh"}, "activation is 'tanh'; expected softmax or sigmoid"),
+        ({"activation": None}, "a string"),
         ({"outputs": [{"shape": [-1, 4], "dtype": "float32"}]}, "3 labels for 4 classes"),
     ],
 )
@@ -316,6 +331,17 @@ def test_deploy_json_that_does_not_agree_is_refused(
     done = run(check, folder)
     assert done.returncode == 2
     assert says in done.stderr
+
+
+def test_an_older_bundle_without_an_activation_holds(check: Path, tmp_path: Path) -> None:
+    folder = bundle(tmp_path / "bundle", GREY)
+    deploy = json.loads((folder / DEPLOY).read_bytes())
+    del deploy["activation"]
+    (folder / MANIFEST).unlink()
+    (folder / DEPLOY).write_text(json.dumps(deploy))
+    write_manifest(folder)
+    done = run(check, folder)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(
@@ -423,6 +449,21 @@ def test_classify_agrees_with_dygraph(
         order = np.argsort(-scores)
         assert [label for label, _ in found] == [LABELLED[k] for k in order]
         np.testing.assert_allclose([score for _, score in found], scores[order], atol=1e-5)
+
+
+def test_classify_scores_each_class_on_its_own_where_the_bundle_says_so(
+    classify: Path, network: "tuple[Path, paddle.nn.Layer]", tmp_path: Path
+) -> None:
+    folder, net = Path(shutil.copytree(network[0], tmp_path / "bundle")), network[1]
+    picture().save(tmp_path / "a.ppm")
+    done = run(classify, seal(folder, COLOUR, "sigmoid"), tmp_path / "a.ppm", "--top", 3)
+    assert done.returncode == 0, done.stderr
+    found = [line.split("\t")[1:] for line in done.stdout.splitlines()]
+    tensor = paddle.to_tensor(COLOUR(decode((tmp_path / "a.ppm").read_bytes(), 3))[None])
+    scores = paddle.nn.functional.sigmoid(net(tensor)).numpy()[0]
+    order = np.argsort(-scores)
+    assert [label for label, _ in found] == [LABELLED[k] for k in order]
+    np.testing.assert_allclose([float(score) for _, score in found], scores[order], atol=1e-5)
 
 
 def test_classify_ends_with_3_when_golden_tensors_are_not_reproduced(

@@ -15,9 +15,10 @@ import psutil
 import pytest
 from paddle import nn
 from PIL import Image
-from scipy.special import softmax
+from scipy.special import expit, softmax
 
 from deploy.inference import Predictor, Runtime, Session
+from deploy.inference.predictor import sigmoid as our_sigmoid
 from deploy.inference.predictor import softmax as our_softmax
 from deploy.inference.session import check_output
 from ppresnet.bundle import DEPLOY, GOLDEN, MANIFEST
@@ -48,6 +49,25 @@ def test_scores_are_the_softmax_of_the_logits(predictor: Predictor, net: nn.Laye
     scores = predictor(images)
     assert scores.dtype == np.float32
     np.testing.assert_allclose(scores, expected, atol=1e-6)
+
+
+def test_scores_are_the_sigmoid_of_the_logits_where_the_bundle_says_so(
+    bundle: Path, net: nn.Layer, tmp_path: Path
+) -> None:
+    several = Path(shutil.copytree(bundle, tmp_path / "several"))
+    for name in (MANIFEST, DEPLOY):
+        (several / name).unlink()
+    predictor, images = Predictor(bundles.seal(several, net, "sigmoid")), bundles.random_images(5)
+    scores = predictor(images)
+    assert scores.dtype == np.float32
+    np.testing.assert_allclose(scores, expit(bundles.logits_of(net, images).astype(np.float64)), atol=1e-6)
+    np.testing.assert_allclose(predictor.logits(images), Predictor(bundle).logits(images), rtol=1e-5, atol=1e-6)
+    assert predictor([]).shape == (0, 5)
+
+
+def test_sigmoid_does_not_overflow() -> None:
+    found = our_sigmoid(np.array([[1000.0, -1000.0, 0.0, -80.0]], np.float32))
+    np.testing.assert_allclose(found, [[1.0, 0.0, 0.5, np.exp(-80.0)]], rtol=1e-5)
 
 
 def test_softmax_does_not_overflow() -> None:

@@ -16,7 +16,7 @@ from PIL import Image
 from deploy.lite import convert
 from deploy.lite.handover import SHARED, sample_sources
 from ppresnet import cli
-from ppresnet.bundle import GOLDEN, MANIFEST, Bundle
+from ppresnet.bundle import DEPLOY, GOLDEN, MANIFEST, Bundle
 from ppresnet.files import write_manifest
 from ppresnet.pixels import Preprocess, decode
 
@@ -263,6 +263,28 @@ def test_the_program_reproduces_the_golden_tensors_and_classifies(
         np.testing.assert_allclose([float(row[2]) for row in rows], scores[number][order], atol=1e-5)
 
 
+def test_the_program_scores_each_class_on_its_own_where_the_bundle_says_so(
+    program: Path, bundle: Bundle, tmp_path: Path
+) -> None:
+    from deploy.inference import Predictor
+
+    several, output, path = tmp_path / "several", tmp_path / "board", tmp_path / "a.ppm"
+    shutil.copytree(bundle.path, several)
+    (several / DEPLOY).write_text(bundle.deploy.model_copy(update={"activation": "sigmoid"}).dump())
+    (several / MANIFEST).unlink()
+    write_manifest(several)
+    arguments = ["--model", str(several), "--target", "x86", "--output", str(output)]
+    assert cli.run(convert.main, convert.parse(arguments)) == 0
+    Image.fromarray(np.random.default_rng(9).integers(0, 256, (20, 30, 3), np.uint8)).save(path)
+    done = run(program, output, path, "--top", "5")
+    assert done.returncode == 0, done.stderr
+    rows = [line.split("\t") for line in done.stdout.splitlines()]
+    (logits,) = Predictor(bundle).logits([path]).astype(np.float64)
+    order = np.argsort(-logits)
+    assert [row[1] for row in rows] == [bundle.labels[k] for k in order]
+    np.testing.assert_allclose([float(row[2]) for row in rows], 1 / (1 + np.exp(-logits[order])), atol=1e-5)
+
+
 def test_the_program_refuses_what_it_cannot_trust(program: Path, board: Path, tmp_path: Path) -> None:
     import json
 
@@ -278,7 +300,8 @@ def test_the_program_refuses_what_it_cannot_trust(program: Path, board: Path, tm
     for options in (["--threads", "0"], ["--power", "max"], ["--top"], ["--what", "1"], ["none.ppm"]):
         assert run(program, folder, *options).returncode == 2, options
     described = (folder / "lite.json").read_text()
-    for change, says in (({"lite_version": "v2.11"}, "own version only"), ({"target": "opencl,arm"}, "OpenCL")):
+    wrong = (({"lite_version": "v2.11"}, "own version only"), ({"target": "opencl,arm"}, "OpenCL"))
+    for change, says in (*wrong, ({"activation": "tanh"}, "expected softmax or sigmoid")):
         (folder / "lite.json").write_text(json.dumps({**json.loads(described), **change}))
         seal()
         done = run(program, folder)

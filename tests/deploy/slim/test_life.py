@@ -158,6 +158,20 @@ def moved(model: paddle.nn.Layer, optimizer: paddle.optimizer.Optimizer, seed: i
     optimizer.step()
 
 
+def test_several_labels_an_image_are_refused_with_what_to_do(
+    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    several = ("-o", "train.loss=bce", "data.format=list", "data.multi_label=true", f"data.root={tmp_path}")
+    asked = ("--checkpoint", run_folder, *several, "--macs", 0.6, "--output", tmp_path / "plan.json")
+    assert command(plan_command, *asked) == 2
+    told = capsys.readouterr().err
+    assert "found data.multi_label: true" in told
+    assert "plan with another --importance than taylor, and cut with --recalibrate 0" in told
+    assert command(plan_command, *asked, "--importance", "l2") == 0
+    planned = ("--plan", tmp_path / "plan.json", "--output", tmp_path / "cut", "--recalibrate", 0)
+    assert command(cut_command, "--checkpoint", run_folder, *several, *planned) == 0
+
+
 def test_blocks_are_dropped_by_the_commands(run_folder: Path, tmp_path: Path) -> None:
     shorter = cut_in_half(run_folder, tmp_path / "shorter", "--macs", 0.9, "--blocks")
     assert [len(stage) for stage in spec_of_checkpoint(read(shorter)).stages] == [1, 1]
@@ -234,10 +248,11 @@ def test_masking_leaves_the_network_as_it_was(tmp_path: Path) -> None:
             assert measured.loss == pytest.approx(really.loss, rel=1e-5)
 
 
-def test_recalibrated_statistics_are_the_mean_over_batches() -> None:
+def test_recalibrated_statistics_are_the_mean_over_batches_by_images() -> None:
     checkpoint = tiny_checkpoint()
     rng = np.random.default_rng(0)
-    batches = [rng.normal(size=(16, 1, 8, 8)).astype(np.float32) for _ in range(3)]
+    sizes = (16, 16, 4)
+    batches = [rng.normal(number, 1 + number, (size, 1, 8, 8)).astype(np.float32) for number, size in enumerate(sizes)]
     found = recalibrated(checkpoint, batches)
     changed = {name for name in found.weights if (found.weights[name] != checkpoint.weights[name]).any()}
     assert changed == {name for name in checkpoint.weights if name.endswith(("._mean", "._variance"))}
@@ -245,8 +260,9 @@ def test_recalibrated_statistics_are_the_mean_over_batches() -> None:
     outs = [
         paddle.nn.functional.conv2d(paddle.to_tensor(b), paddle.to_tensor(stem), padding=1).numpy() for b in batches
     ]
-    mean = np.mean([out.mean(axis=(0, 2, 3)) for out in outs], axis=0)
-    np.testing.assert_allclose(found.weights["stem.norm._mean"], mean, atol=1e-5)
+    for name, figure in (("_mean", np.mean), ("_variance", np.var)):
+        wanted = np.average([figure(out, axis=(0, 2, 3)) for out in outs], axis=0, weights=sizes)
+        np.testing.assert_allclose(found.weights[f"stem.norm.{name}"], wanted, rtol=1e-4, atol=1e-5)
 
 
 def test_the_network_that_is_cut_is_not_replaced(tmp_path: Path) -> None:

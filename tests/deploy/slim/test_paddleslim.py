@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import paddle
 import pytest
 from absent import need_paddleslim
-from random_specs import random_checkpoint
+from random_specs import logits, random_checkpoint
 from relative import difference
 from tiny_network import save_tiny
 
@@ -29,10 +28,10 @@ from deploy.slim.kept import Kept
 from deploy.slim.plan_file import read_plan
 from deploy.slim.target import Target
 from ppresnet import cli
-from ppresnet.checkpoint import Checkpoint, resolve
-from ppresnet.checkpoint.state import final_weights, model_of, spec_of_checkpoint
+from ppresnet.checkpoint import resolve
+from ppresnet.checkpoint.state import final_weights
 from ppresnet.errors import CheckFailedError, PpresnetError, RequestError
-from ppresnet.spec import BlockSpec, ModelSpec, ResNetSpec, StemSpec, spec_of
+from ppresnet.spec import BlockSpec, ResNetSpec, StemSpec, spec_of
 
 ROOT = Path(__file__).resolve().parents[3]
 BASIC = (
@@ -66,40 +65,32 @@ def test_resnet50_is_grouped_alike(installed: None) -> None:
     assert {collection.members for collection in answer.collections} == {axes(group) for group in graph}
 
 
-def logits(checkpoint: Checkpoint) -> np.ndarray:
-    spec = spec_of_checkpoint(checkpoint)
-    shape = (3, spec.in_channels, spec.input_size, spec.input_size)
-    images = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
-    return np.asarray(model_of(checkpoint)(paddle.to_tensor(images)))
-
-
-def check_its_own_network(spec: ModelSpec, rule: planning.Rule, scope: Any, patch: pytest.MonkeyPatch) -> None:
-    """Check that PaddleSlim's own pruned network, in its process, answers as our cut does here."""
+@pytest.mark.parametrize(
+    ("name", "size", "rule", "scope"),
+    [
+        ("cifar_resnet20", 16, "fpgm", "internal"),
+        pytest.param("resnet18", 64, "l1", "all", marks=pytest.mark.slow),
+        pytest.param("resnet50", 64, "l2", "all", marks=pytest.mark.slow),
+        pytest.param("seresnet50", 64, "l1", "all", marks=pytest.mark.slow),
+    ],
+)
+def test_its_own_network_in_its_process_answers_as_our_cut_here(
+    installed: None, monkeypatch: pytest.MonkeyPatch, name: str, size: int, rule: planning.Rule, scope: Any
+) -> None:
+    spec = spec_of(name, input_size=size)
     checkpoint, graph, answers = random_checkpoint(spec, np.random.default_rng(0)), channel_graph(spec), []
 
     def listening(*asked: Any) -> Answer:
         answers.append(process.ask(*asked))
         return answers[-1]
 
-    patch.setattr(planning, "ask", listening)
+    monkeypatch.setattr(planning, "ask", listening)
     plan = planning.paddleslim_plan(checkpoint, rule, Target("macs", 0.5), planning.Limits(scope=scope), graph=graph)
     smaller = cut(checkpoint, plan, graph)
     assert 0.45 < plan.after.macs / plan.before.macs <= 0.5
     assert {name: array.shape for name, array in smaller.weights.items()} == answers[0].shapes
     assert difference(logits(smaller), answers[0].logits) < 1e-5
     assert difference(logits(smaller), logits(checkpoint)) > 1e-2
-
-
-def test_its_cifar_resnet20_answers_as_our_cut(installed: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    check_its_own_network(spec_of("cifar_resnet20", input_size=16), "fpgm", "internal", monkeypatch)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("name", "rule"), [("resnet18", "l1"), ("resnet50", "l2"), ("seresnet50", "l1")])
-def test_its_large_networks_answer_as_our_cuts(
-    installed: None, monkeypatch: pytest.MonkeyPatch, name: str, rule: planning.Rule
-) -> None:
-    check_its_own_network(spec_of(name, input_size=64), rule, "all", monkeypatch)
 
 
 def perfect(keep: Mapping[str, Sequence[int]]) -> Answer:

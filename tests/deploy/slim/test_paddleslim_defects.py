@@ -18,7 +18,7 @@ import paddleslim_trials
 import pytest
 from absent import need_paddleslim
 from paddle import nn
-from random_specs import random_checkpoint
+from random_specs import logits, random_checkpoint
 from relative import difference
 
 from deploy.slim.allocation import Limits, uniform
@@ -33,7 +33,7 @@ from deploy.slim.planner import make_plan, plan_of
 from deploy.slim.recipe import load_slim
 from deploy.slim.target import Target
 from ppresnet.checkpoint import Checkpoint, Store
-from ppresnet.checkpoint.state import final_weights, model_of, spec_of_checkpoint
+from ppresnet.checkpoint.state import final_weights, spec_of_checkpoint
 from ppresnet.errors import ConfigError, RequestError
 from ppresnet.paddle_api import has_json
 from ppresnet.spec import (
@@ -171,13 +171,6 @@ def tried(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], dic
 @pytest.fixture
 def trials(tried: tuple[dict[str, Any], dict[str, process.Answer]], monkeypatch: pytest.MonkeyPatch) -> Trials:
     return Trials(*tried, monkeypatch)
-
-
-def logits(checkpoint: Checkpoint) -> np.ndarray:
-    spec = spec_of_checkpoint(checkpoint)
-    shape = (3, spec.in_channels, spec.input_size, spec.input_size)
-    images = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
-    return np.asarray(model_of(checkpoint)(paddle.to_tensor(images)))
 
 
 @pytest.mark.parametrize("name", [*RIGHT, "zero pad, branches alone"])

@@ -54,6 +54,7 @@ def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
         ("target.macs=0.6", "plan"),
         ("round_to=4", "plan"),
         ("allocation.scope=internal", "plan"),
+        ("allocation.blocks=true", "plan"),
         ("recalibrate=64", "cut"),
         ("finetune.train.epochs=3", "finetune"),
         ("finetune.distill.weight=0", "finetune"),
@@ -132,6 +133,17 @@ def test_commands_are_told_what_the_recipe_says(tmp_path: Path) -> None:
     assert json.loads(tuned["init_from"]).startswith(str(tmp_path / "cut"))
     assert json.loads(tuned["distill.checkpoint"]).startswith(str(tmp_path / "train"))
     assert asked["bundle"].checkpoint == asked["compare"].smaller[-1]
+
+
+def test_blocks_are_asked_for_with_the_images_they_are_measured_on(tmp_path: Path) -> None:
+    commands, story = live(tmp_path, "importance={score: l1, images: 99}", "allocation.blocks=true")
+    assert (commands.asked["plan"].blocks, commands.asked["plan"].images) == (True, 99)
+    write_report(story, tmp_path)
+    assert "Whole blocks went" in (tmp_path / "report.md").read_text()
+    plain, story = live(tmp_path / "channels", "importance={score: l1, images: 99}")
+    assert not plain.asked["plan"].blocks
+    write_report(story, tmp_path / "channels")
+    assert "Scores: l1 by flow" in (tmp_path / "channels" / "report.md").read_text()
 
 
 def test_a_network_that_is_there_is_not_trained(tmp_path: Path) -> None:

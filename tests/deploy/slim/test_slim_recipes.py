@@ -106,6 +106,11 @@ def test_the_base_is_found_from_the_recipe_and_from_here(tmp_path: Path, monkeyp
             "engine=paddleslim",
             "'importance.score': expected l1 or l2 or fpgm because engine is paddleslim, found taylor",
         ),
+        (
+            "allocation={blocks: true, protect: [stem]}",
+            "'allocation.protect': expected its default because allocation.blocks",
+        ),
+        ("allocation.blocks=1", "'allocation.blocks': expected"),
         ("quantize={methd: ptq}", "unknown key 'quantize.methd'; did you mean 'quantize.method'"),
         ("finetune.optim.lrr=1", "unknown key 'optim.lrr'; did you mean 'optim.lr'"),
         ("optim.lrr=1", "unknown key 'optim.lrr'; did you mean 'optim.lr'"),
@@ -120,6 +125,11 @@ def test_a_mistake_is_named_with_its_place(override: str, message: str) -> None:
     assert len(found.value.problems) == 1
     assert message in str(found.value)
     assert f"-o {override}" in str(found.value)
+
+
+def test_paddleslim_drops_no_blocks() -> None:
+    with pytest.raises(ConfigError, match=r"'allocation\.blocks': expected false because engine is paddleslim"):
+        load_slim(DIGITS, ["engine=paddleslim", "importance.score=l1", "allocation.blocks=true"])
 
 
 def test_base_and_target_are_required(tmp_path: Path) -> None:
@@ -144,7 +154,7 @@ def test_commands_and_recipes_have_the_same_defaults() -> None:
         flags.batch,
         flags.rounds,
     )
-    assert (config.engine, config.round_to) == (flags.engine, flags.round_to)
+    assert (config.engine, config.round_to, groups.blocks) == (flags.engine, flags.round_to, flags.blocks)
     assert tuple(slim_schema()["$defs"]["ImportanceConfig"]["properties"]["score"]["enum"]) == command.METHODS
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from watched_run import CLIENT, MACHINE, Watched, recipe
+from machine import MACHINE
+from watched_run import CLIENT, Watched, recipe
 
 from ppresnet.train.journal import Journal
 from ppresnet.train.run import train

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from machine import MACHINE
 from visualdl import LogReader
-from watched_run import MACHINE, Watched, metric_names, recipe, same_run
+from watched_run import Watched, metric_names, recipe, same_run
 
 from ppresnet.config import from_dict
 from ppresnet.errors import ConfigError, RequestError

@@ -1,0 +1,70 @@
+"""Commands in a process of their own, because they may crash, hang or want another environment, and how they ended."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+_LAST_LINES = 12
+
+
+class Ended(NamedTuple):
+    """How a command ended.
+
+    Attributes:
+        code: exit code, or minus the number of the signal that ended it; None where it took too long and was killed.
+        lines: the last that it printed.
+    """
+
+    code: int | None
+    lines: list[str]
+
+
+def run_to_end(
+    command: Sequence[str], folder: Path, environment: Mapping[str, str], timeout: float, given: bytes = b""
+) -> Ended:
+    """Run a command and return how it ended.
+
+    Args:
+        command: the program and its arguments.
+        folder: that it runs in.
+        environment: all variables that it has.
+        timeout: seconds after which it is killed.
+        given: what it reads from its stdin.
+    """
+    try:
+        done = subprocess.run(  # noqa: S603 - our own programs
+            command,
+            cwd=folder,
+            env=environment,
+            input=given,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=timeout,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        return Ended(None, _last(error.stdout))
+    return Ended(done.returncode, _last(done.stdout))
+
+
+def exit_name(code: int) -> str:
+    """Return `exit code 3`, or `SIGKILL` for a process that a signal ended."""
+    return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
+
+
+def ending(code: int) -> str:
+    """Return `ended with exit code 3`, or `was ended by SIGKILL`."""
+    return f"{'ended with' if code >= 0 else 'was ended by'} {exit_name(code)}"
+
+
+def indented(lines: Iterable[str]) -> str:
+    """Return lines as they stand below an error message; `(none)` where there are none."""
+    return "\n".join(f"  {line}" for line in lines) or "  (none)"
+
+
+def _last(output: bytes | None) -> list[str]:
+    return (output or b"").decode(errors="replace").splitlines()[-_LAST_LINES:]

@@ -1,0 +1,44 @@
+"""However a command ends, that and the last it printed are known."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from ppresnet.processes import ending, exit_name, indented, run_to_end
+
+
+def command(program: str) -> list[str]:
+    return [sys.executable, "-S", "-c", program]
+
+
+def test_the_command_has_its_input_folder_and_environment(tmp_path: Path) -> None:
+    program = "import os, sys; print(sys.stdin.read(), os.getcwd(), os.environ['WORD'], os.environ.get('HOME'))"
+    ended = run_to_end(command(program), tmp_path, {"WORD": "here"}, 60, b"asked")
+    assert ended == (0, [f"asked {tmp_path.resolve()} here None"])
+
+
+def test_without_input_it_reads_an_end(tmp_path: Path) -> None:
+    program = "import sys; sys.exit(3 if sys.stdin.read() == '' else 4)"
+    assert run_to_end(command(program), tmp_path, os.environ, 60) == (3, [])
+
+
+def test_the_last_lines_of_both_streams_are_kept(tmp_path: Path) -> None:
+    program = "import os; [os.write(1 + n % 2, b'%d\\n' % n) for n in range(40)]; os.write(1, b'\\xff'); os.abort()"
+    ended = run_to_end(command(program), tmp_path, os.environ, 60)
+    assert ended == (-6, [*map(str, range(29, 40)), "\N{REPLACEMENT CHARACTER}"])
+
+
+def test_a_hang_is_killed_and_what_it_said_kept(tmp_path: Path) -> None:
+    program = "import os, time; os.write(1, b'%d' % os.getpid()); time.sleep(60)"
+    ended = run_to_end(command(program), tmp_path, os.environ, 2)
+    assert ended.code is None
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(ended.lines[0]), 0)
+
+
+def test_endings_and_lines_in_words() -> None:
+    assert [exit_name(code) for code in (0, 3, -9)] == ["exit code 0", "exit code 3", "SIGKILL"]
+    assert [ending(code) for code in (3, -6)] == ["ended with exit code 3", "was ended by SIGABRT"]
+    assert (indented(["a", "b"]), indented([])) == ("  a\n  b", "  (none)")

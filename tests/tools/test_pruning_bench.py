@@ -1,0 +1,29 @@
+"""The verdict on accuracies that nobody measured."""
+
+from typing import Any
+
+from bench.pruning import OURS, RULES, judge
+
+
+def rows(before: float, after: list[float]) -> list[dict[str, Any]]:
+    ours = {"rule": OURS, "before": before, "after": after}
+    theirs = [{"rule": rule, "before": 80.0, "after": [85.0, 85.2]} for rule in RULES if rule != OURS]
+    return [{**row, "share": share} for share in (0.7, 0.5) for row in (ours, *theirs)]
+
+
+def test_ahead_by_more_than_the_spread_is_accepted() -> None:
+    assert judge(rows(80.1, [85.4, 85.5])) == []
+
+
+def test_a_tie_before_fine_tuning_is_not_ahead() -> None:
+    assert judge(rows(80.0, [85.4, 85.5])) == [
+        "-30 % before fine-tuning: expected ours above 80.00 % of PaddleSlim FPGM, found 80.00",
+        "-30 % before fine-tuning: expected ours above 80.00 % of PaddleSlim L1, found 80.00",
+    ]
+
+
+def test_ahead_by_less_than_the_spread_is_refused() -> None:
+    problems = judge(rows(80.1, [85.0, 85.6]))
+    assert len(problems) == 2 and problems[1].endswith(
+        "expected ours above 85.10 % of PaddleSlim L1 by more than 0.60, found 85.30"
+    )

@@ -1,0 +1,122 @@
+"""Deeper networks with and without skips: the degradation experiment of He et al. 2015 (arXiv:1512.03385, figure 6).
+
+Trains the CIFAR-10 recipes of plain and residual networks with 20 and 56 layers, each with the same budget and some
+seeds, and compares their losses on the training images in the last epoch. It is there to check that 56 layers are worse
+than 20 without skips, and no worse than the spread of the seeds with them:
+
+    python tools/bench/degradation.py --data PATH/cifar10_jpeg.zip --output runs/degradation
+
+Runs that are finished stay, and one that was stopped goes on; so the command can be given again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from ppresnet import cli, hardware
+from ppresnet.errors import CheckFailedError
+from ppresnet.train.journal import read_records
+
+ROOT = Path(__file__).resolve().parents[2]
+NETWORKS = ("plain20", "resnet20", "plain56", "resnet56")
+STYLES = {"plain20": ("C0", ":"), "resnet20": ("C1", ":"), "plain56": ("C0", "-"), "resnet56": ("C1", "-")}
+
+Losses = Mapping[str, Sequence[float]]
+"""From a network to its last loss with each seed."""
+
+
+def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """Return the parsed command line."""
+    parser = cli.parser(__doc__ or "")
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--data", type=Path, required=True, metavar="PATH", help="CIFAR-10 as a folder or a zip")
+    parser.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="of the runs and the picture")
+    parser.add_argument("--epochs", type=int, default=4, metavar="N", help="of every run (default: 4)")
+    parser.add_argument("--seeds", type=int, default=2, metavar="N", help="runs of each network (default: 2)")
+    parser.add_argument("-o", dest="overrides", action="extend", nargs="+", default=[], metavar="KEY=VALUE",
+                        help="override keys of all four recipes")  # fmt: skip
+    return parser.parse_args(words)
+
+
+def train(network: str, seed: int, wanted: argparse.Namespace) -> Path:
+    """Train a network, or go on where it was stopped, and return the folder of the run."""
+    output: Path = wanted.output / f"{network}_seed{seed}"
+    settings = [f"data.root={wanted.data.resolve()}", f"train.epochs={wanted.epochs}", f"seed={seed}"]
+    recipe, program = ROOT / "configs" / "cifar10" / f"{network}.yaml", ROOT / "tools" / "train.py"
+    command = [sys.executable, program, "-c", recipe, "--output", output, "--resume"]
+    subprocess.run([*map(str, command), "-o", *wanted.overrides, *settings], check=True)  # noqa: S603
+    return output
+
+
+def curve(run: Path) -> list[tuple[int, float]]:
+    """Return the losses of a run on its training images as (step, mean since the step before)."""
+    return [(one["step"], one["loss"]) for one in _trained(run)]
+
+
+def last_loss(run: Path, epochs: int) -> float:
+    """Return the mean loss on the training images in the last epoch."""
+    return statistics.fmean(one["loss"] for one in _trained(run) if one["epoch"] == epochs - 1)
+
+
+def _trained(run: Path) -> list[dict[str, Any]]:
+    return [one for one in read_records(run / "metrics.jsonl") if one["kind"] == "train"]
+
+
+def judge(losses: Losses) -> list[str]:
+    """Return what does not hold, a line each."""
+    mean = {network: statistics.fmean(values) for network, values in losses.items()}
+    spread = max(max(losses[name]) - min(losses[name]) for name in ("resnet20", "resnet56"))
+    missed = []
+    if mean["plain56"] <= mean["plain20"]:
+        missed.append(f"plain: expected 56 layers above {mean['plain20']:.4f} of 20, found {mean['plain56']:.4f}")
+    if mean["resnet56"] > mean["resnet20"] + spread:
+        bound = mean["resnet20"] + spread
+        missed.append(f"residual: expected 56 layers at {bound:.4f} or below, found {mean['resnet56']:.4f}")
+    return missed
+
+
+def draw(runs: Mapping[str, Sequence[Path]], picture: Path) -> None:
+    """Write the training losses over the steps, the mean of the seeds."""
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axis = figure.subplots()
+    for network, folders in runs.items():
+        curves = [curve(folder) for folder in folders]
+        steps = [step for step, _ in curves[0]]
+        values = [
+            statistics.fmean(losses) for losses in zip(*([loss for _, loss in one] for one in curves), strict=True)
+        ]
+        color, line = STYLES[network]
+        axis.plot(steps, values, line, color=color, label=network)
+    axis.set(xlabel="step", ylabel="training loss", yscale="log", title="Degradation, and its absence with skips")
+    axis.grid(alpha=0.3, which="both")
+    axis.legend()
+    figure.savefig(picture, dpi=80)
+
+
+def main(wanted: argparse.Namespace) -> cli.Result:
+    """Train all, print and draw what came of it, and return it."""
+    runs: dict[str, list[Path]] = {network: [] for network in NETWORKS}
+    for seed in range(1, wanted.seeds + 1):
+        for network in NETWORKS:
+            runs[network].append(train(network, seed, wanted))
+    losses = {network: [last_loss(folder, wanted.epochs) for folder in of] for network, of in runs.items()}
+    draw(runs, wanted.output / "degradation.png")
+    for network, values in losses.items():
+        print(f"{network:9}" + "".join(f"  {value:.4f}" for value in values) + f"  mean {statistics.fmean(values):.4f}")
+    missed = judge(losses)
+    if missed:
+        raise CheckFailedError("; ".join(missed))
+    found: dict[str, Any] = {"machine": hardware.machine(), "epochs": wanted.epochs, "training_loss": losses}
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(cli.run(main, parse()))
