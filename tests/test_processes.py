@@ -1,12 +1,17 @@
 """However a command ends, that and the last it printed are known."""
 
 import os
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from ppresnet.processes import ending, exit_name, indented, run_to_end
+from ppresnet.train.outcome import died
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def command(program: str) -> list[str]:
@@ -42,3 +47,22 @@ def test_endings_and_lines_in_words() -> None:
     assert [exit_name(code) for code in (0, 3, -9)] == ["exit code 0", "exit code 3", "SIGKILL"]
     assert [ending(code) for code in (3, -6)] == ["ended with exit code 3", "was ended by SIGABRT"]
     assert (indented(["a", "b"]), indented([])) == ("  a\n  b", "  (none)")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent ended")
+def test_a_command_does_not_outlive_who_waits_for_it(tmp_path: Path) -> None:
+    child = f"import os, time; open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid())); time.sleep(60)"
+    parent = (
+        "import os, sys; from pathlib import Path; from ppresnet.processes import run_to_end; "
+        f"run_to_end([sys.executable, '-S', '-c', {child!r}], Path('.'), os.environ, 60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", parent], cwd=ROOT) as waiting:
+        while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+            assert waiting.poll() is None
+            time.sleep(0.01)
+        waiting.kill()
+    pid = int((tmp_path / "pid").read_text())
+    deadline = time.monotonic() + 20
+    while not died(pid) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert died(pid)

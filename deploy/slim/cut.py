@@ -5,12 +5,16 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from deploy.slim.command import opened, parser
+from deploy.slim.command import Opened, opened, parser
 from ppresnet import cli
 from ppresnet.checkpoint import Store
 from ppresnet.errors import RequestError
+
+if TYPE_CHECKING:
+    from deploy.slim.plan_file import Plan
+    from ppresnet.checkpoint import Checkpoint
 
 
 def main(arguments: argparse.Namespace) -> cli.Result:
@@ -28,6 +32,8 @@ def main(arguments: argparse.Namespace) -> cli.Result:
     if store.path(step).resolve() == found.path.resolve():
         raise RequestError(f"--output: {found.path} is what is cut, and would be replaced; name another folder")
     smaller = cut(found.checkpoint, plan)
+    if arguments.reconstruct:
+        smaller = _reconstructed(arguments, found, plan, smaller)
     if arguments.recalibrate:
         images = load_subset(found.config, "train", arguments.recalibrate)
         smaller = recalibrated(smaller, (batch for batch, _ in images.batches()))
@@ -43,6 +49,22 @@ def main(arguments: argparse.Namespace) -> cli.Result:
     return result
 
 
+def _reconstructed(arguments: argparse.Namespace, found: Opened, plan: Plan, smaller: Checkpoint) -> Checkpoint:
+    from deploy.slim.grouping import channel_graph
+    from deploy.slim.kept import Kept
+    from deploy.slim.reconstruction import reconstructed
+    from deploy.slim.subset import load_subset
+    from ppresnet.checkpoint.state import spec_of_checkpoint
+
+    if plan.drop:
+        raise RequestError(
+            f"--reconstruct: expected a plan of channels, found one without {plan.drop[0]}; leave --reconstruct out"
+        )
+    images = load_subset(found.config, "train", arguments.reconstruct)
+    kept = Kept(channel_graph(spec_of_checkpoint(found.checkpoint)), plan.keep)
+    return reconstructed(found.checkpoint, smaller, kept, [batch for batch, _ in images.batches()])
+
+
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the parsed command line."""
     made = parser("Write the checkpoint of the smaller network that a plan describes.")
@@ -50,6 +72,9 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     made.add_argument("--output", type=Path, required=True, metavar="DIR", help="run folder of the new checkpoint")
     made.add_argument(
         "--recalibrate", type=int, default=2048, metavar="N", help="training images for BatchNorm (default 2048; 0: no)"
+    )
+    made.add_argument(
+        "--reconstruct", type=int, default=0, metavar="N", help="training images to fit what is left on (default 0: no)"
     )
     made.add_argument("--evaluate", type=int, default=0, metavar="N", help="compare on so many evaluation images")
     return made.parse_args(argv)

@@ -55,7 +55,14 @@ def load_slim(path: Path, overrides: Iterable[str] = ()) -> SlimRecipe:
     above = [entry_of({"name": config.name}, ""), tuned] if given else []
     _expect_ours(tuned, given)
     own_teacher = given and find(tuned, ("distill", "checkpoint"))[1]
-    return SlimRecipe(config, resolve(below, problems), resolve([*below, *above], problems), own_teacher)
+    # A base that is itself a fine-tuning draws a new head; what the cut leaves has learned.
+    above.append(entry_of({"finetune": {"new_head": False}}, ""))
+    recipe = SlimRecipe(config, resolve(below, problems), resolve([*below, *above], problems), own_teacher)
+    if recipe.training.data.multi_label:
+        raise ConfigError(
+            f"{base}: expected one label an image, found data.multi_label: true; networks for several are not cut"
+        )
+    return recipe
 
 
 def _is_of_base(override: str) -> bool:

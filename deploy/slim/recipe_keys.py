@@ -109,6 +109,8 @@ class SlimConfig(Recipe):
     """Kept channels are a multiple of this."""
     steps: v.Count = 1
     """Times that the network is cut and fine-tuned on the way to the target."""
+    reconstruct: v.CountOrZero = 256
+    """Training images that the weights are fitted on after a cut, so that layers give what they gave; 0: no fitting."""
     recalibrate: v.CountOrZero = 2048
     """Training images that BatchNorm's statistics are measured on after a cut; 0 leaves them."""
     sensitivity: SensitivityConfig = SensitivityConfig()

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from ppresnet.processes import ends_with_parent
 from ppresnet.train.blame import judge
-from ppresnet.train.outcome import FOLDER_VARIABLE, died, ends_with_parent, pids
+from ppresnet.train.outcome import FOLDER_VARIABLE, died, pids
 from ppresnet.train.preempt import Preemption
 
 POLL_S = 0.1

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import signal
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,9 +15,9 @@ from pathlib import Path
 from ppresnet.errors import PpresnetError
 from ppresnet.files import atomic_write
 from ppresnet.hardware import Place
+from ppresnet.processes import ends_with_parent
 
 FOLDER_VARIABLE = "PPRESNET_LAUNCH"
-_PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 @dataclass(frozen=True)
@@ -91,22 +90,6 @@ def died(pid: int) -> bool:
         return True
     except OSError:
         return False
-
-
-def ends_with_parent(number: signal.Signals) -> Callable[[], None] | None:
-    """Return a function that lets this process get a signal when its parent ends (Linux), None where that is unknown.
-
-    The C library is found beforehand, because between fork and exec little is allowed.
-    """
-    try:
-        control = ctypes.CDLL(None).prctl
-    except (AttributeError, OSError, TypeError):
-        return None
-
-    def follow() -> None:
-        control(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
-
-    return follow
 
 
 def _write(folder: Path, rank: int, error: BaseException | None) -> None:

@@ -1,8 +1,9 @@
-r"""Compare our choice of channels with PaddleSlim's, before and after fine-tuning.
+r"""Compare our pruning with PaddleSlim's, before and after fine-tuning.
 
-From one checkpoint, every rule takes the same share from the same groups, so that only the choice of channels differs;
-BatchNorm is recalibrated, the result is evaluated, and then fine-tuned with some seeds, all by one recipe. Only groups
-within branches are cut, since PaddleSlim cannot cut those that a padded skip couples:
+From one checkpoint, every rule takes the same share from the same groups; BatchNorm is recalibrated, the result is
+evaluated, and then fine-tuned with some seeds, all by one recipe. So what differs is the choice of channels, and that
+our cut fits the weights that are left (deploy/slim/reconstruction.py), as slim recipes do. Only groups within branches
+are cut, since PaddleSlim cannot cut those that a padded skip couples:
 
     python tools/bench/pruning.py --checkpoint runs/X -c configs/cifar10/resnet20.yaml --output runs/pruning \
         -o data.root=PATH/cifar10_jpeg.zip train.epochs=2 train.eval_every=2 optim.lr=0.02 schedule.warmup_epochs=0
@@ -33,7 +34,8 @@ RULES: dict[str, tuple[str, ...]] = {
     "PaddleSlim L1": ("--engine", "paddleslim", "--importance", "l1"),
     "PaddleSlim FPGM": ("--engine", "paddleslim", "--importance", "fpgm"),
 }
-SHARES = (0.7, 0.5)
+FITTED = ("--reconstruct", "256")  # what a slim recipe does after a cut of ours; PaddleSlim keeps the weights it has
+SHARES = (0.5, 0.7)
 
 Row = Mapping[str, Any]
 
@@ -70,7 +72,10 @@ def measure(wanted: argparse.Namespace, rule: str, share: float) -> Row:
         wanted, "deploy/slim/plan.py", folder / "planned.json", *whole, "--macs", share, "--scope", "internal",
         "--output", plan, *flags,
     )  # fmt: skip
-    cut = step(wanted, "deploy/slim/cut.py", folder / "cut.json", *whole, "--plan", plan, "--output", folder / "cut")
+    fitted = FITTED if rule == OURS else ()
+    cut = step(
+        wanted, "deploy/slim/cut.py", folder / "cut.json", *whole, "--plan", plan, "--output", folder / "cut", *fitted
+    )
     before = step(wanted, "tools/eval.py", folder / "eval.json", "--checkpoint", cut["checkpoint"])
     after = []
     for seed in range(1, wanted.seeds + 1):

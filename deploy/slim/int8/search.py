@@ -71,12 +71,12 @@ def find_onnx(bench: Bench, subject: Subject, folder: Path, layers: Sequence[Lay
     """
     if not can_convert() or importlib.util.find_spec("onnxruntime") is None:
         return Onnx(note="no model.onnx: paddle2onnx, onnx and onnxruntime are not all installed")
-    convert(folder)
     source = folder / "model.onnx"
     kept = [row.name for row in layers if row.reason == _FLOOR]
     worst = [row.name for row in layers if row.error is not None]
     most = max(_most(bench, subject), len(kept))
     try:
+        convert(folder)
         made, float_layers = hold_floor(
             lambda names: bench.onnx(subject, source, names), lambda it: it.problem, lambda _: worst, most, kept
         )

@@ -27,7 +27,7 @@ class Int8Settings(BaseModel):
         timeout: seconds that one quantisation may take.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     method: Literal["ptq", "qat"] = "ptq"
     calibration: int = Field(256, ge=1)

@@ -15,6 +15,8 @@ from ppresnet import cli
 from ppresnet.errors import CheckFailedError, PpresnetError
 from ppresnet.files import DirectoryLock, atomic_write
 
+ROUNDING = 1e-9
+
 
 def main(arguments: argparse.Namespace) -> cli.Result:
     """Do every step that is not done yet, write the report, and return its first figures."""
@@ -35,7 +37,7 @@ def main(arguments: argparse.Namespace) -> cli.Result:
 def _dropped(report: Report, limit: float | None) -> PpresnetError | None:
     """Return what to say of a loss that is too large."""
     dropped = report.top1_before - report.top1_after
-    if limit is None or dropped <= limit:
+    if limit is None or dropped <= limit + ROUNDING:
         return None
     return CheckFailedError(
         f"expected to lose at most {limit:g} points of top-1 (max_drop), lost {dropped:.2f}; fine-tune for longer, or "

@@ -50,7 +50,10 @@ def plan(config: SlimConfig, name: str, checkpoint: Path, recipe: Path, measured
 def cut(config: SlimConfig, name: str, checkpoint: Path, recipe: Path, planned: Path) -> Step:
     """Return one cut."""
     inputs = (("--checkpoint", checkpoint), ("-c", recipe), ("--plan", planned))
-    return Step(name, "deploy.slim.cut", ("--recalibrate", str(config.recalibrate)), inputs, products=("checkpoint",))
+    settings = ["--recalibrate", str(config.recalibrate)]
+    # Without a whole block, nothing says what the layers behind it should give.
+    settings += [] if config.allocation.blocks else ["--reconstruct", str(config.reconstruct)]
+    return Step(name, "deploy.slim.cut", tuple(settings), inputs, products=("checkpoint",))
 
 
 def finetune(tuning: RunConfig, name: str, checkpoint: Path, recipe: Path, teacher: Path, own_teacher: bool) -> Step:

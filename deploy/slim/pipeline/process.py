@@ -8,8 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from ppresnet.errors import InterruptedRunError, ProcessError
-from ppresnet.processes import exit_name
-from ppresnet.train.outcome import ends_with_parent
+from ppresnet.processes import ends_with_parent, exit_name
 from ppresnet.train.preempt import Preemption
 
 POLL_S = 0.2

@@ -81,4 +81,4 @@ def fingerprint(path: Path) -> str:
 
 def _assigned(flag: str, path: Path) -> list[str]:
     """Return an override whose value YAML reads as this very string."""
-    return [*flag.split()[:-1], f"{flag.split()[-1]}{json.dumps(str(path))}"]
+    return [*flag.split()[:-1], f"{flag.split()[-1]}{json.dumps(str(path), ensure_ascii=False)}"]

@@ -81,7 +81,7 @@ def open_monitors(config: RunConfig, model: nn.Layer, samples: Samples, sinks: S
         if log.histograms_every:
             found["log.histograms_every"] = Histograms(model, log.histograms_every, visualdl)
         if log.images:
-            found["log.images"] = Predictions(model, samples, log.images, visualdl)
+            found["log.images"] = Predictions(model, samples, log.images, visualdl, binary=config.train.loss == "bce")
         if log.graph:
             with isolation.of("log.graph"):
                 visualdl.graph(model.spec, config.data.input_size)

@@ -12,6 +12,7 @@ from paddle import nn
 from PIL import Image, ImageDraw
 
 from ppresnet.data import Samples
+from ppresnet.train.calibration import confidences
 
 if TYPE_CHECKING:
     from ppresnet.train.monitors.visualdl import VisualDl
@@ -38,10 +39,13 @@ class Predictions:
         samples: of the evaluation split.
         count: of images, spread evenly over the split.
         visualdl: where they are shown.
+        binary: whether each class is a yes or no of its own.
     """
 
-    def __init__(self, model: nn.Layer, samples: Samples, count: int, visualdl: VisualDl) -> None:
-        self._model, self._samples, self._visualdl = model, samples, visualdl
+    def __init__(
+        self, model: nn.Layer, samples: Samples, count: int, visualdl: VisualDl, *, binary: bool = False
+    ) -> None:
+        self._model, self._samples, self._visualdl, self._binary = model, samples, visualdl, binary
         last = len(samples) - 1
         self._indices = np.unique(np.linspace(0, last, count).round().astype(np.int64))
 
@@ -53,7 +57,7 @@ class Predictions:
         pixels = self._samples.pixels(0, self._indices)
         batch = self._samples.finish(pixels)
         if len(batch.images):
-            found = answers(self._logits(batch.images), batch.labels, self._samples.source.classes)
+            found = answers(self._logits(batch.images), batch.labels, self._samples.source.classes, self._binary)
             self._visualdl.picture("predictions", sheet(pixels.pixels, found), step)
 
     def close(self) -> None:
@@ -71,22 +75,23 @@ class Predictions:
         return logits
 
 
-def answers(logits: NDArray[np.float32], labels: NDArray[np.integer], classes: Sequence[str]) -> list[Answer]:
+def answers(
+    logits: NDArray[np.float32], labels: NDArray[np.integer], classes: Sequence[str], binary: bool = False
+) -> list[Answer]:
     """Return what is said about each image: `cat: 97%`, or `cat: 60% (dog)` where it is a dog.
 
     Args:
         logits: [batch, classes].
         labels: [batch] the class, or [batch, classes] 1 for each that is there.
         classes: their names.
+        binary: whether each class is a yes or no of its own.
     """
-    exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
-    shares = exponents / exponents.sum(axis=1, keepdims=True)
     found = []
-    for row, label in zip(shares, labels, strict=True):
+    for row, sure, label in zip(logits, confidences(logits, binary), labels, strict=True):
         best = int(row.argmax())
         right = bool(label[best]) if np.ndim(label) else best == int(label)
         truth = "" if right or np.ndim(label) else f" ({_shown(classes, int(label))})"
-        found.append(Answer(f"{_shown(classes, best)}: {100 * row[best]:.0f}%{truth}", right))
+        found.append(Answer(f"{_shown(classes, best)}: {100 * sure:.0f}%{truth}", right))
     return found
 
 

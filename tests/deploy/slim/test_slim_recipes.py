@@ -168,3 +168,17 @@ def test_the_schema_is_fresh_and_whole() -> None:
 def test_what_the_base_alone_has_goes_to_the_base() -> None:
     shared = set(SlimConfig.model_fields) & set(RunConfig.model_fields)
     assert shared == {"name", "seed", "output", "checkpoint", "finetune"}
+
+
+def test_what_the_cut_leaves_keeps_its_head(tmp_path: Path) -> None:
+    base = f"_base_: {CONFIGS / 'digits' / 'resnet20.yaml'}\ninit_from: runs/other\nfinetune: {{new_head: true}}\n"
+    (tmp_path / "base.yaml").write_text(base)
+    (tmp_path / "slim.yaml").write_text("base: base.yaml\ntarget: {macs: 0.5}\nfinetune: {train: {epochs: 2}}\n")
+    recipe = load_slim(tmp_path / "slim.yaml")
+    assert recipe.training.finetune.new_head is True
+    assert recipe.tuning.finetune.new_head is False
+
+
+def test_networks_for_several_labels_are_refused_before_the_first_step() -> None:
+    with pytest.raises(ConfigError, match=r"expected one label an image, found data\.multi_label: true"):
+        load_slim(DIGITS, ["data.multi_label=true", "train.loss=bce", "data.format=list", "data.root=images"])

@@ -30,6 +30,8 @@ def test_answers_name_class_share_and_truth() -> None:
         Answer("cat: 60%", True),
     ]
     assert answers(logits[:1], np.array([0]), ("猫", "狗")) == [Answer("class 1: 75% (class 0)", False)]
+    # 1 / (1 + 1 / 0.75)
+    assert answers(logits[:1], np.array([1]), "ab", binary=True) == [Answer("b: 43%", True)]
     assert [one.right for one in answers(logits, np.array([[1, 1], [1, 0], [0, 1]]), "ab")] == [True, False, False]
 
 
