@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -90,8 +90,14 @@ def _slice(array: np.ndarray, axes: Mapping[int, Positions]) -> np.ndarray:
 
 
 def _renamed(tensors: Mapping[str, np.ndarray], drop: frozenset[str]) -> Tensors:
-    """Return the tensors without those of dropped blocks; the blocks behind one move up."""
-    return {_moved(name, drop): array for name, array in tensors.items() if not _inside(name, drop)}
+    left = {name: name_left(name, drop) for name in tensors}
+    return {new: tensors[name] for name, new in left.items() if new is not None}
+
+
+def name_left(name: str, drop: Iterable[str]) -> str | None:
+    """Return the name of a tensor or layer without the dropped blocks: blocks behind one move up; None inside one."""
+    dropped = frozenset(drop)
+    return None if _inside(name, dropped) else _moved(name, dropped)
 
 
 def _inside(name: str, drop: frozenset[str]) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from deploy.slim.cutting import name_left
 from deploy.slim.pipeline.life import Story
 from ppresnet.checkpoint import read
 
@@ -63,7 +64,13 @@ def widths(story: Story) -> dict[str, tuple[int, int]]:
     before, after = (
         _outputs(read(path).weights) for path in (story.checkpoint, story.rounds[-1].finetune["checkpoint"])
     )
-    return {name: (before[name], after.get(name, 0)) for name in sorted(before, key=_place)}
+    found = {}
+    for name in sorted(before, key=_place):
+        left: str | None = name
+        for each in story.rounds:
+            left = None if left is None else name_left(left, each.plan["drop"])
+        found[name] = (before[name], 0 if left is None else after.get(left, 0))
+    return found
 
 
 def _place(name: str) -> tuple[int, list[tuple[int, str]]]:
