@@ -71,13 +71,12 @@ class ZeroPadSkip(nn.Layer):
                 f"a zero_pad skip can only add channels; {_shapes(in_channels, out_channels, stride)}; "
                 "use a projection skip"
             )
-        self.stride = stride
         before = (out_channels - in_channels) // 2 if before is None else before
         if before > out_channels - in_channels:
             raise ConfigError(
                 f"a zero_pad skip adds {out_channels - in_channels} channels here; found {before} before the input"
             )
-        self.pad = [0, 0, 0, 0, before, out_channels - in_channels - before]
+        self.stride, self.before, self.after = stride, before, out_channels - in_channels - before
         picks = paddle.eye(out_channels, in_channels).roll(before, axis=0)
         # Every statistic is a buffer of its own: the folding passes do not take one that serves twice.
         fixed = {
@@ -94,7 +93,7 @@ class ZeroPadSkip(nn.Layer):
         """Return float32 [batch, out_channels, ceil(height / stride), ceil(width / stride)]."""
         if self.training:
             x_N1CHW = x_NCHW[:, :, :: self.stride, :: self.stride].unsqueeze(1)
-            return F.pad(x_N1CHW, self.pad, data_format="NCDHW").squeeze(1)
+            return F.pad(x_N1CHW, [0, 0, 0, 0, self.before, self.after], data_format="NCDHW").squeeze(1)
         out = F.conv2d(x_NCHW, self.picks, stride=self.stride)
         return F.batch_norm(out, self.mean, self.variance, self.gamma, self.beta, epsilon=self.EPSILON)
 

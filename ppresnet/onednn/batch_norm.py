@@ -34,22 +34,24 @@ class Normalised(NamedTuple):
 
 
 class NormPlan:
-    """The primitives of a batch normalisation of one shape; its output is a plain float32 tensor.
+    """The primitives of a batch normalisation of one shape.
 
     Args:
         library: the library.
         shape: of the normalisation.
         layout: that of its input, and of its input's gradient; None: a plain float32 tensor.
+        plain: whether its output and the gradient of that are plain float32 tensors; else they have that layout too.
 
     Raises:
         OneDnnError: `unimplemented` where oneDNN has no such kernel.
     """
 
-    def __init__(self, library: Library, shape: NormShape, layout: Handle | None = None) -> None:
+    def __init__(self, library: Library, shape: NormShape, layout: Handle | None = None, plain: bool = True) -> None:
         self.shape = shape
         self._library = library
-        plain = library.plain(shape.source)
-        inside = layout if layout is not None else plain.value
+        usual = library.plain(shape.source)
+        inside = layout if layout is not None else usual.value
+        outside = usual.value if plain else inside
         flags = c.USE_SCALE | c.USE_SHIFT | (c.FUSE_RELU if shape.relu else 0)
         workspace = [c.WORKSPACE] if shape.relu else []
         forward = library.create(
@@ -64,29 +66,29 @@ class NormPlan:
         )  # fmt: skip
         gradients = [c.DIFF_SRC, c.DIFF_DST, c.DIFF_SCALE, c.DIFF_SHIFT]
         self.backward = Kernel(library, backward, (c.SRC, *statistics, *workspace, *gradients))
-        self.destination = Conversion(library, self.forward.layouts[c.DST], plain.value)
-        self.gradient = Conversion(library, plain.value, self.backward.layouts[c.DIFF_DST])
+        self.destination = Conversion(library, self.forward.layouts[c.DST], outside)
+        self.gradient = Conversion(library, outside, self.backward.layouts[c.DIFF_DST])
+        self._empty = (list(shape.source), "float32") if plain else ([self.destination.size], "uint8")
         self.source_size = self.forward.size(c.SRC)
         self.workspace_size = self.forward.size(c.WORKSPACE) if shape.relu else 0
 
-    def run(self, session: Session, source: int, scale: Tensor, shift: Tensor, destination: Tensor) -> Normalised:
-        """Compute the output into `destination`.
+    def run(self, session: Session, source: int, scale: Tensor, shift: Tensor) -> tuple[Tensor, Normalised]:
+        """Return the output, float32 [batch, channels, height, width] or bytes, and what the gradient needs.
 
         Args:
             session: of this thread.
             source: address of the input.
             scale: float32 [channels].
             shift: float32 [channels].
-            destination: float32 [batch, channels, height, width].
         """
-        channels = [self.shape.source[1]]
+        channels, destination = [self.shape.source[1]], paddle.empty(*self._empty)
         workspace = paddle.empty([self.workspace_size], "uint8")
         result = Normalised(paddle.empty(channels, "float32"), paddle.empty(channels, "float32"), workspace)
         landed = self.destination.landing(session, destination.data_ptr())
         addresses = {c.SRC: source, c.DST: landed, c.SCALE: scale.data_ptr(), c.SHIFT: shift.data_ptr()}
         self.forward.run(session, addresses | self._kept(result))
         self.destination.leave(session, landed, destination.data_ptr())
-        return result
+        return destination, result
 
     def run_backward(
         self, session: Session, source: int, scale: Tensor, kept: Normalised, gradient: Tensor, target: int | None
@@ -98,7 +100,7 @@ class NormPlan:
             source: address of the input.
             scale: float32 [channels].
             kept: what `run` returned.
-            gradient: of the output, float32 [batch, channels, height, width].
+            gradient: of the output, in its layout.
             target: where the gradient of the input goes; None: to scratch memory.
         """
         entered = self.gradient.enter(session, gradient.data_ptr())

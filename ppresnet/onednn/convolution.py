@@ -64,30 +64,35 @@ class ConvolutionPlan:
         compute: type of the kernels' inputs, `FLOAT32` or `BFLOAT16`.
         plain: whether the output is a plain float32 tensor; else it stays in the layout and type of the kernel, and so
             must its gradient come.
+        before: layout in which the source comes and its gradient leaves; None: both are plain float32 tensors.
 
     Raises:
         OneDnnError: `unimplemented` where oneDNN has no such kernel.
     """
 
-    def __init__(self, library: Library, shape: ConvolutionShape, compute: int, plain: bool = True) -> None:
+    def __init__(
+        self, library: Library, shape: ConvolutionShape, compute: int, plain: bool = True, before: Handle | None = None
+    ) -> None:
         self.shape = shape
         self._library = library
         source, weights = library.plain(shape.source), library.plain(shape.grouped_weights)
+        inside = before if before is not None else source.value
         output = c.FLOAT32 if plain else compute
         self.forward = self._forward_kernel(compute, output)
-        self.backward_data = self._backward_kernel("data", compute)
-        self.backward_weights = self._backward_kernel("weights", compute)
+        self.backward_data = self._backward_kernel("data", compute, c.FLOAT32 if before is None else compute)
+        self.backward_weights = self._backward_kernel("weights", compute, c.FLOAT32)
         forward, data, gradient = self.forward.layouts, self.backward_data.layouts, self.backward_weights.layouts
         outside = library.plain(shape.destination) if plain else None
         destination = outside.value if outside is not None else forward[c.DST]
         convert = self._convert
-        self.source = convert(source.value, forward[c.SRC])
+        self.source = convert(inside, forward[c.SRC])
         self.weights = convert(weights.value, forward[c.WEIGHTS])
         self.destination = convert(forward[c.DST], destination)
         self.kept_source = convert(forward[c.SRC], gradient[c.SRC])
         self.data_weights = convert(weights.value, data[c.WEIGHTS])
         self.data_gradient = convert(destination, data[c.DIFF_DST])
-        self.source_gradient = convert(data[c.DIFF_SRC], source.value)
+        self._plain_source = before is None
+        self.source_gradient = convert(data[c.DIFF_SRC], inside)
         self.one_gradient = library.same(data[c.DIFF_DST], gradient[c.DIFF_DST])
         self.gradient = convert(destination, gradient[c.DIFF_DST])
         self.weights_gradient = convert(gradient[c.DIFF_WEIGHTS], weights.value)
@@ -114,15 +119,15 @@ class ConvolutionPlan:
         )  # fmt: skip
         return Kernel(library, descriptor, (c.SRC, c.WEIGHTS, *([c.BIAS] if bias else []), c.DST))
 
-    def _backward_kernel(self, towards: str, compute: int) -> Kernel:
+    def _backward_kernel(self, towards: str, compute: int, result: int) -> Kernel:
         library, shape, bias = self._library, self.shape, self._bias()
         gradient = library.free(shape.destination, compute)
         if towards == "data":
-            first, second = library.free(shape.source, c.FLOAT32), library.free(shape.grouped_weights, compute)
+            first, second = library.free(shape.source, result), library.free(shape.grouped_weights, compute)
             wanted: list[Handle | None] = [first.value, second.value, gradient.value]
             arguments = [c.DIFF_SRC, c.WEIGHTS, c.DIFF_DST]
         else:
-            first, second = library.free(shape.source, compute), library.free(shape.grouped_weights, c.FLOAT32)
+            first, second = library.free(shape.source, compute), library.free(shape.grouped_weights, result)
             wanted = [first.value, second.value, bias.value if bias else None, gradient.value]
             arguments = [c.SRC, c.DIFF_WEIGHTS, *([c.DIFF_BIAS] if bias else []), c.DIFF_DST]
         descriptor = library.create(
@@ -173,7 +178,10 @@ class ConvolutionPlan:
         return [result if want else None for result, want in zip(results, wanted, strict=True)]
 
     def _source_gradient(self, session: Session, weights: Tensor, gradient: int) -> Tensor:
-        result = paddle.empty(list(self.shape.source), "float32")
+        size, dtype = (
+            (list(self.shape.source), "float32") if self._plain_source else ([self.source_gradient.size], "uint8")
+        )
+        result = paddle.empty(size, dtype)
         landed = self.source_gradient.landing(session, result.data_ptr())
         addresses = {c.WEIGHTS: self.data_weights.enter(session, weights.data_ptr())}
         self.backward_data.run(session, addresses | {c.DIFF_DST: gradient, c.DIFF_SRC: landed})

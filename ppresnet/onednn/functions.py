@@ -1,4 +1,4 @@
-"""The differentiable operations: a convolution, a batch normalisation (+ ReLU), both as one, and a ReLU."""
+"""The differentiable operations on single layers: a convolution, a batch normalisation (+ ReLU), and a ReLU."""
 
 from typing import Any
 
@@ -13,14 +13,6 @@ from ppresnet.onednn.relu import ReluPlan
 from ppresnet.onednn.session import Session
 
 Found = list[Normalised]
-
-
-class UnitPlan:
-    """A convolution without bias whose output goes straight into a normalisation, in the layout of the convolution."""
-
-    def __init__(self, convolution: ConvolutionPlan, norm: NormPlan) -> None:
-        self.convolution = convolution
-        self.norm = norm
 
 
 class Convolution(PyLayer):
@@ -64,8 +56,7 @@ class BatchNorm(PyLayer):
         """Return float32 [batch, channels, height, width]."""
         session.begin()
         needs, source = wanted(source, scale, shift), contiguous(source)
-        result = paddle.empty(source.shape, "float32")
-        kept = plan.run(session, source.data_ptr(), scale, shift, result)
+        result, kept = plan.run(session, source.data_ptr(), scale, shift)
         found.append(kept)
         context.save_for_backward(source, scale, *kept)
         context.plan, context.session, context.wanted = plan, session, needs
@@ -106,47 +97,6 @@ class Relu(PyLayer):
         result = paddle.empty(gradient.shape, "float32")
         context.plan.run_backward(context.session, *context.saved_tensor(), gradient, result)
         return result
-
-
-class Unit(PyLayer):
-    """A convolution and a normalisation: `Unit.apply(source, weights, scale, shift, plan, session, found)`."""
-
-    @staticmethod
-    def forward(
-        context: Any,
-        source: Tensor,
-        weights: Tensor,
-        scale: Tensor,
-        shift: Tensor,
-        plan: UnitPlan,
-        session: Session,
-        found: Found,
-    ) -> Tensor:
-        """Return float32 [batch, output channels, height, width]."""
-        session.begin()
-        needs, source = wanted(source, weights, scale, shift), contiguous(source)
-        convolved = paddle.empty([plan.norm.source_size], "uint8")
-        kept_source = plan.convolution.keep_source(session, source)
-        plan.convolution.run(session, kept_source, weights, None, convolved)
-        result = paddle.empty(list(plan.norm.shape.source), "float32")
-        kept = plan.norm.run(session, convolved.data_ptr(), scale, shift, result)
-        context.save_for_backward(kept_source, weights, convolved, scale, *kept)
-        found.append(kept)
-        context.plan, context.session, context.wanted = plan, session, needs
-        return result
-
-    @staticmethod
-    def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        """Return the gradients of source, weights, scale and shift."""
-        gradient = first_order(gradient)
-        session, plan, needs = context.session, context.plan, context.wanted
-        session.begin()
-        source, weights, convolved, scale, *kept = context.saved_tensor()
-        between, *others = plan.norm.run_backward(
-            session, convolved.data_ptr(), scale, Normalised(*kept), gradient, None
-        )
-        inner = plan.convolution.run_backward(session, source, weights, between, (*needs[:2], False))
-        return (*inner[:2], *only(needs[2:], *others))
 
 
 def wanted(*tensors: Tensor | None) -> tuple[bool, ...]:

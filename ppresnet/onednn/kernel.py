@@ -80,6 +80,16 @@ class Conversion:
         """Whether anything is copied."""
         return self._kernel is not None
 
+    def copy(self, session: Session, address: int, target: int) -> None:
+        """Convert what is at one address to another.
+
+        Raises:
+            ValueError: the layouts are the same.
+        """
+        if self._kernel is None:
+            raise ValueError("both layouts are the same; there is nothing to convert")
+        self._kernel.run(session, {SRC: address, DST: target})
+
     def enter(self, session: Session, address: int) -> int:
         """Return where the converted tensor is: in scratch memory, or where it was."""
         if self._kernel is None:

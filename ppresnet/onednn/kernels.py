@@ -1,19 +1,22 @@
 """Layers of Paddle run by oneDNN: which of them can be, and how."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import paddle
 from paddle import Tensor, nn
 
 from ppresnet.onednn.batch_norm import Normalised, NormPlan, NormShape
+from ppresnet.onednn.block import Block, BlockPlan
 from ppresnet.onednn.cache import PrimitiveCache
 from ppresnet.onednn.convolution import ConvolutionPlan, ConvolutionShape
-from ppresnet.onednn.functions import BatchNorm, Convolution, Relu, Unit, UnitPlan
-from ppresnet.onednn.library import DST, FLOAT32, Library, OneDnnError
+from ppresnet.onednn.functions import BatchNorm, Convolution, Relu
+from ppresnet.onednn.library import FLOAT32, Library, OneDnnError
 from ppresnet.onednn.relu import ReluPlan, ReluShape
 from ppresnet.onednn.session import Session
+from ppresnet.onednn.unit import Unit, UnitPlan, UnitShape
+from ppresnet.onednn.zero_pad import PadPlan, PadShape, ZeroPad
 
 PLANS = 512  # a DenseNet-121 has about 200 different layers
 Plan = TypeVar("Plan")
@@ -28,12 +31,16 @@ class Kernels:
     Args:
         library: the library.
         compute: type of the inputs of convolutions, `FLOAT32` or `BFLOAT16`; tensors and statistics are float32.
+        units: classes whose forward is act(norm(conv(x))) of attributes with these names.
         capacity: how many shapes keep their primitives.
     """
 
-    def __init__(self, library: Library, compute: int = FLOAT32, capacity: int = PLANS) -> None:
+    def __init__(
+        self, library: Library, compute: int = FLOAT32, units: Sequence[type[nn.Layer]] = (), capacity: int = PLANS
+    ) -> None:
         self.library = library
         self.compute = compute
+        self.units = tuple(units)
         self.cache: PrimitiveCache[Any] = PrimitiveCache(capacity)
         self._session = Session(library)
 
@@ -70,22 +77,41 @@ class Kernels:
 
     def run_unit(self, layer: nn.Layer, source: Tensor) -> Tensor | None:
         """Return act(norm(conv(source))) of a layer with `conv`, `norm` and `act`; a ReLU becomes part of the norm."""
-        convolution, norm, act = layer.conv, layer.norm, layer.act
-        shape = convolution_shape(convolution, source) if fuses(convolution, norm, act) else None
-        if shape is None or shape.bias or not normalises(norm, source, shape.destination):
+        shape = unit_shape(layer, source)
+        if shape is None:
             return None
-        normed = NormShape(shape.destination, norm._epsilon, relu=type(act) is nn.ReLU)
-        plan = self._plan((shape, normed), lambda: self._unit_plan(shape, normed))
+        plan = self._plan(shape, lambda: UnitPlan(self.library, shape, self.compute))
         if plan is None:
             return None
         found: list[Normalised] = []
+        convolution, norm = layer.conv, layer.norm
         result = Unit.apply(source, convolution.weight, norm.weight, norm.bias, plan, self._session, found)
         move_statistics(norm, *found)
-        return result if normed.relu else act(result)
+        return result if shape.norm.relu else layer.act(result)
 
-    def _unit_plan(self, shape: ConvolutionShape, normed: NormShape) -> UnitPlan:
-        convolution = ConvolutionPlan(self.library, shape, self.compute, plain=False)
-        return UnitPlan(convolution, NormPlan(self.library, normed, convolution.forward.layouts[DST]))
+    def run_block(self, layer: nn.Layer, source: Tensor) -> Tensor | None:
+        """Return act(skip(x) + branch(x)) of a layer with `branch`, a chain of units, `skip` and `act`, a ReLU."""
+        shapes = block_shapes(layer, source, self.units)
+        if shapes is None:
+            return None
+        plan = self._plan(shapes, lambda: BlockPlan(self.library, shapes, self.compute))
+        if plan is None:
+            return None
+        identity = layer.skip(source)
+        found: list[Normalised] = []
+        parameters = [one for unit in layer.branch for one in (unit.conv.weight, unit.norm.weight, unit.norm.bias)]
+        result = Block.apply(plan, self._session, found, source, None if identity is source else identity, *parameters)
+        for unit, batch in zip(layer.branch, found, strict=True):
+            move_statistics(unit.norm, batch)
+        return result
+
+    def pad(self, layer: nn.Layer, source: Tensor) -> Tensor | None:
+        """Return every n-th pixel with zero channels around it, of a layer with `stride`, `before` and `after`."""
+        if not runs_here(layer, source) or layer.stride == 1:
+            return None
+        shape = PadShape(tuple(source.shape), layer.stride, layer.before, layer.after)
+        plan = self._plan(shape, lambda: PadPlan(self.library, shape))
+        return None if plan is None else ZeroPad.apply(source, plan, self._session)
 
     def _plan(self, shape: Any, make: Callable[[], Plan]) -> Plan | None:
         def make_or_tell() -> Plan | None:
@@ -114,22 +140,25 @@ def runs_here(layer: nn.Layer, source: Any) -> bool:
     )
 
 
-def convolution_shape(layer: nn.Conv2D, source: Any) -> ConvolutionShape | None:
-    """Return the shape of a convolution that these kernels can run, else None."""
-    weights = layer.weight
+def convolution_shape(layer: nn.Conv2D, source: Any, shape: tuple[int, ...] | None = None) -> ConvolutionShape | None:
+    """Return the shape of a convolution of `source`, or of what has `shape` and is made of it, or None.
+
+    None stands for what these kernels cannot run.
+    """
+    weights, taken = layer.weight, tuple(shape or source.shape) if runs_here(layer, source) else ()
     if (
-        not runs_here(layer, source)
+        not taken
         or layer._data_format != "NCHW"
         or layer._padding_mode != "zeros"
         or layer._padding_algorithm == "SAME"
         or weights.dtype != paddle.float32
-        or source.shape[1] != weights.shape[1] * layer._groups
+        or taken[1] != weights.shape[1] * layer._groups
     ):
         return None
     padding = layer._updated_padding
     begin, end = (padding, padding) if len(padding) == 2 else (padding[0::2], padding[1::2])
-    shape = ConvolutionShape(
-        source=tuple(source.shape),
+    found = ConvolutionShape(
+        source=taken,
         weights=tuple(weights.shape),
         bias=layer.bias is not None,
         strides=tuple(layer._stride),
@@ -138,7 +167,7 @@ def convolution_shape(layer: nn.Conv2D, source: Any) -> ConvolutionShape | None:
         end=tuple(end),
         groups=layer._groups,
     )
-    return shape if min(shape.destination) > 0 else None
+    return found if min(found.destination) > 0 else None
 
 
 def normalises(layer: nn.BatchNorm2D, source: Any, shape: tuple[int, ...] | None = None) -> bool:
@@ -154,13 +183,45 @@ def normalises(layer: nn.BatchNorm2D, source: Any, shape: tuple[int, ...] | None
     )
 
 
-def fuses(convolution: nn.Layer, norm: nn.Layer, act: nn.Layer) -> bool:
-    """Return whether nobody would see that the three were run as one: known layers, without hooks."""
-    return (
-        type(convolution) is nn.Conv2D
-        and type(norm) is nn.BatchNorm2D
-        and not any(layer._forward_pre_hooks or layer._forward_post_hooks for layer in (convolution, norm, act))
-    )
+def unit_shape(layer: nn.Layer, source: Any, shape: tuple[int, ...] | None = None) -> UnitShape | None:
+    """Return the shape of a unit that these kernels can run without anybody seeing that it ran as one, else None.
+
+    Args:
+        layer: with a convolution `conv`, a normalisation `norm` and an activation `act`, which is left out if no ReLU.
+        source: the input of the unit, or an earlier tensor that it is made of.
+        shape: of the input; None: that of `source`.
+    """
+    conv, norm, act = layer.conv, layer.norm, layer.act
+    if type(conv) is not nn.Conv2D or type(norm) is not nn.BatchNorm2D or watched(conv, norm, act):
+        return None
+    found = convolution_shape(conv, source, shape)
+    if found is None or found.bias or not normalises(norm, source, found.destination):
+        return None
+    return UnitShape(found, NormShape(found.destination, norm._epsilon, relu=type(act) is nn.ReLU))
+
+
+def block_shapes(layer: nn.Layer, source: Any, units: tuple[type[nn.Layer], ...]) -> tuple[UnitShape, ...] | None:
+    """Return the shapes of the units of a block's branch where these kernels can run it as one, else None."""
+    branch, others = layer.branch, set(layer._sub_layers) - {"branch", "skip", "act"}
+    if (
+        type(layer.act) is not nn.ReLU
+        or any(type(layer._sub_layers[name]) is not nn.Identity for name in others)
+        or any(type(unit) not in units for unit in branch)
+        or watched(*layer.children(), *branch)
+    ):
+        return None
+    shapes: list[UnitShape] = []
+    for unit in branch:
+        shape = unit_shape(unit, source, shapes[-1].convolution.destination if shapes else None)
+        if shape is None or type(unit.act) is not (nn.Identity if unit is branch[-1] else nn.ReLU):
+            return None
+        shapes.append(shape)
+    return tuple(shapes)
+
+
+def watched(*layers: nn.Layer) -> bool:
+    """Return whether a layer has hooks, which would not be called."""
+    return any(layer._forward_pre_hooks or layer._forward_post_hooks for layer in layers)
 
 
 @paddle.no_grad()  # type: ignore[untyped-decorator]

@@ -17,10 +17,11 @@ from ppresnet.errors import PpresnetError
 
 FLOAT32, BFLOAT16 = 3, 2  # dnnl_data_type_t
 FORWARD_TRAINING, BACKWARD = 64, 128  # dnnl_prop_kind_t
-DIRECT, RELU_BY_OUTPUT = 1, 256  # dnnl_alg_kind_t: convolution_direct, eltwise_relu_use_dst_for_bwd
+# dnnl_alg_kind_t: convolution_direct, eltwise_relu, eltwise_relu_use_dst_for_bwd, binary_add
+DIRECT, RELU, RELU_BY_OUTPUT, ADD = 1, 0x20, 0x100, 0x1FFF0
 USE_SCALE, USE_SHIFT, FUSE_RELU = 2, 4, 8  # dnnl_normalization_flags_t
 # DNNL_ARG_*
-SRC, DST, WEIGHTS, BIAS = 1, 17, 33, 41
+SRC, SECOND_SRC, DST, WEIGHTS, BIAS = 1, 2, 17, 33, 41
 MEAN, VARIANCE, SCALE, SHIFT, WORKSPACE, SCRATCHPAD = 49, 50, 51, 52, 64, 80
 DIFF_SRC, DIFF_DST, DIFF_WEIGHTS, DIFF_BIAS, DIFF_SCALE, DIFF_SHIFT = 129, 145, 161, 169, 255, 256
 # What each status means, by its number (dnnl_status_t).
@@ -69,6 +70,9 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "memory_set_data_handle": (Handle, Handle),
     "primitive_attr_create": (_OUT,),
     "primitive_attr_set_scratchpad_mode": (Handle, _INT),
+    "primitive_attr_set_post_ops": (Handle, Handle),
+    "post_ops_create": (_OUT,),
+    "post_ops_append_eltwise": (Handle, _INT, _FLOAT, _FLOAT),
     "primitive_create": (_OUT, Handle),
     "primitive_execute": (Handle, Handle, _INT, ctypes.POINTER(Argument)),
     "reorder_primitive_desc_create": (_OUT, Handle, Handle, Handle, Handle, Handle),
@@ -77,6 +81,7 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {
     ),
     "convolution_backward_data_primitive_desc_create": _CONVOLUTION_BACKWARD,
     "convolution_backward_weights_primitive_desc_create": (*_CONVOLUTION_BACKWARD[:6], *_CONVOLUTION_BACKWARD[5:]),
+    "binary_primitive_desc_create": (_OUT, Handle, _INT, Handle, Handle, Handle, Handle),
     "eltwise_forward_primitive_desc_create": (_OUT, Handle, _INT, _INT, Handle, Handle, _FLOAT, _FLOAT, Handle),
     "eltwise_backward_primitive_desc_create": (
         _OUT, Handle, _INT, Handle, Handle, Handle, _FLOAT, _FLOAT, Handle, Handle,
@@ -86,7 +91,7 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {
         _OUT, Handle, _INT, Handle, Handle, Handle, _FLOAT, _FLAGS, Handle, Handle,
     ),
 }  # fmt: skip
-_KINDS = ("engine", "stream", "memory", "memory_desc", "primitive", "primitive_desc", "primitive_attr")
+_KINDS = ("engine", "stream", "memory", "memory_desc", "primitive", "primitive_desc", "primitive_attr", "post_ops")
 
 
 class Owned:
@@ -137,8 +142,7 @@ class Library:
         self.wait = self._functions["stream_wait"]
         self.threads = _thread_counter(path, self._c)
         self.engine = self.create("engine", _CPU, 0)
-        self.attributes = self.create("primitive_attr")
-        self._functions["primitive_attr_set_scratchpad_mode"](self.attributes.value, _SCRATCHPAD_BY_USER)
+        self.attributes = self._attributes()
 
     def create(self, kind: str, *arguments: Any, function: str | None = None) -> Owned:
         """Call `dnnl_<kind>_create`, or another function that gives such a handle first, and own what it gives.
@@ -149,6 +153,13 @@ class Library:
         handle = Handle()
         self._functions[function or f"{kind}_create"](ctypes.byref(handle), *arguments)
         return Owned(self, kind, handle)
+
+    def with_relu(self) -> Owned:
+        """Return attributes of a primitive that rectifies its output."""
+        after, attributes = self.create("post_ops"), self._attributes()
+        self._functions["post_ops_append_eltwise"](after.value, RELU, 0.0, 0.0)
+        self._functions["primitive_attr_set_post_ops"](attributes.value, after.value)
+        return attributes
 
     def destroy(self, kind: str, value: Handle) -> None:
         """Give a handle back; only `Owned` calls this."""
@@ -170,6 +181,10 @@ class Library:
         strides = [1]
         for dim in reversed(dims[1:]):
             strides.insert(0, strides[0] * dim)
+        return self.strided(dims, strides, dtype)
+
+    def strided(self, dims: Sequence[int], strides: Sequence[int], dtype: int = FLOAT32) -> Owned:
+        """Return the descriptor of a tensor whose neighbours in each dimension are so many elements apart."""
         function = "memory_desc_create_with_strides"
         return self.create("memory_desc", len(dims), sizes(dims), dtype, sizes(strides), function=function)
 
@@ -189,6 +204,11 @@ class Library:
     def same(self, one: Handle, other: Handle) -> bool:
         """Return whether two descriptors agree in shape, type and layout."""
         return bool(self._equal(one, other))
+
+    def _attributes(self) -> Owned:
+        attributes = self.create("primitive_attr")
+        self._functions["primitive_attr_set_scratchpad_mode"](attributes.value, _SCRATCHPAD_BY_USER)
+        return attributes
 
     def _typed(self, name: str, types: tuple[Any, ...]) -> Callable[..., Any]:
         function = self._symbol(name)

@@ -21,7 +21,13 @@ _kernels: Kernels | None = None
 _own: dict[type[nn.Layer], Callable[..., Tensor]] = {}  # the forward that each class had, while ours stands there
 
 
-def enable(setting: Setting = "auto", compute: Compute = "float32", units: Sequence[type[nn.Layer]] = ()) -> str:
+def enable(
+    setting: Setting = "auto",
+    compute: Compute = "float32",
+    units: Sequence[type[nn.Layer]] = (),
+    blocks: Sequence[type[nn.Layer]] = (),
+    pads: Sequence[type[nn.Layer]] = (),
+) -> str:
     """Let oneDNN run convolutions, batch normalisations and ReLUs, and return a line that says so, or why not.
 
     It does so in layers in training mode, for float32 tensors on the CPU, in dynamic mode; evaluation, `to_static` and
@@ -31,6 +37,9 @@ def enable(setting: Setting = "auto", compute: Compute = "float32", units: Seque
         setting: `auto` keeps Paddle's kernels where these do not work, `enabled` insists, `disabled` takes them out.
         compute: type inside the kernels of convolutions; tensors, weights and statistics are float32.
         units: classes whose forward is act(norm(conv(x))) of attributes with these names; it is run as one.
+        blocks: classes whose forward is act(skip(x) + branch(x)) of attributes with these names, and with others that
+            change nothing if they are `nn.Identity`; where the branch is a chain of units, it is run as one.
+        pads: classes that take every `stride`-th pixel, and put `before` and `after` zero channels around it.
 
     Raises:
         RequestError: `enabled`, and they do not work here.
@@ -40,14 +49,15 @@ def enable(setting: Setting = "auto", compute: Compute = "float32", units: Seque
     if setting == "disabled":
         return "training kernels: Paddle's own, since hardware.onednn is disabled"
     try:
-        kernels = Kernels(open_library(), COMPUTE[compute])
+        kernels = Kernels(open_library(), COMPUTE[compute], units)
         expect_equal_to_paddle(kernels)
     except OneDnnError as error:
         if setting == "enabled":
             raise RequestError(f"hardware.onednn is enabled, but {error}; set it to auto or disabled") from error
         return f"training kernels: Paddle's own, since {error}"
     _kernels = kernels
-    ours = {nn.Conv2D: _convolution, nn.BatchNorm2D: _normalisation, nn.ReLU: _relu, **dict.fromkeys(units, _unit)}
+    ours = {nn.Conv2D: _convolution, nn.BatchNorm2D: _normalisation, nn.ReLU: _relu}
+    ours |= dict.fromkeys(units, _unit) | dict.fromkeys(blocks, _block) | dict.fromkeys(pads, _pad)
     for layer, forward in ours.items():
         _own[layer] = layer.forward
         layer.forward = forward
@@ -90,7 +100,7 @@ def library_path() -> Path:
 
 @as_it_stands
 def _run(
-    kind: Literal["convolve", "normalise", "rectify", "run_unit"], layer: nn.Layer, source: Tensor
+    kind: Literal["convolve", "normalise", "rectify", "run_unit", "run_block", "pad"], layer: nn.Layer, source: Tensor
 ) -> Tensor | None:
     if _kernels is None or not paddle.in_dynamic_mode():
         return None
@@ -116,6 +126,16 @@ def _relu(self: nn.ReLU, x: Tensor) -> Tensor:
 def _unit(self: nn.Layer, x: Tensor) -> Tensor:
     result = _run("run_unit", self, x)
     return result if result is not None else _own_forward(self)(self, x)
+
+
+def _block(self: nn.Layer, x_NCHW: Tensor) -> Tensor:
+    result = _run("run_block", self, x_NCHW)
+    return result if result is not None else _own_forward(self)(self, x_NCHW)
+
+
+def _pad(self: nn.Layer, x_NCHW: Tensor) -> Tensor:
+    result = _run("pad", self, x_NCHW)
+    return result if result is not None else _own_forward(self)(self, x_NCHW)
 
 
 def _own_forward(layer: nn.Layer) -> Callable[..., Any]:

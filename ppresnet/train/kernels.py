@@ -4,9 +4,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from paddle import nn
+
 from ppresnet import onednn
 from ppresnet.config import RunConfig
-from ppresnet.layers import ConvNorm
+from ppresnet.layers import ConvNorm, Residual, ZeroPadSkip
+
+COMPOSITES: dict[str, list[type[nn.Layer]]] = {"units": [ConvNorm], "blocks": [Residual], "pads": [ZeroPadSkip]}
+"""The layers of several operators that `onednn.enable` may run as one."""
 
 
 @contextmanager
@@ -31,7 +36,7 @@ def training_kernels(
     if setting == "auto" and before is None:
         setting = "disabled"
     short = config.amp.level != "O0" and config.amp.dtype == "bfloat16"
-    report(onednn.enable(setting, "bfloat16" if short else "float32", [ConvNorm]))
+    report(onednn.enable(setting, "bfloat16" if short else "float32", **COMPOSITES))
     kernels = onednn.active()
     version = ".".join(map(str, kernels.library.version)) if kernels is not None else None
     if before not in ("", version):

@@ -48,13 +48,13 @@ def step_often(wanted: argparse.Namespace) -> dict[str, Any]:
     import paddle
 
     from ppresnet import onednn
-    from ppresnet.layers import ConvNorm
     from ppresnet.models import create
     from ppresnet.train.activations import measure_activations, taken_mb
+    from ppresnet.train.kernels import COMPOSITES
     from ppresnet.train.recompute import recompute_blocks
 
     paddle.set_device("cpu")
-    onednn.enable("auto", "float32", [ConvNorm])
+    onednn.enable("auto", "float32", **COMPOSITES)
     paddle.seed(0)
     model = create(wanted.model, in_channels=3)
     model.train()

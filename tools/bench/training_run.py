@@ -29,11 +29,11 @@ def prepare(setting: str) -> str:
     import paddle
 
     from ppresnet import onednn
-    from ppresnet.layers import ConvNorm
+    from ppresnet.train.kernels import COMPOSITES
 
     paddle.set_device("cpu")
     if compute is not None:
-        used.append(onednn.enable("enabled", compute, [ConvNorm]))
+        used.append(onednn.enable("enabled", compute, **COMPOSITES))
     return "; ".join(filter(None, used))
 
 

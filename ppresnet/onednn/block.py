@@ -1,0 +1,125 @@
+"""A residual block, relu(identity + branch(x)), run as one: the tensors inside the branch keep the kernels' layout."""
+
+import math
+from typing import Any
+
+import paddle
+from paddle import Tensor
+from paddle.autograd import PyLayer
+
+from ppresnet.onednn import library as c
+from ppresnet.onednn.functions import Found, contiguous, first_order, wanted
+from ppresnet.onednn.kernel import Kernel
+from ppresnet.onednn.library import Library
+from ppresnet.onednn.relu import ReluPlan, ReluShape
+from ppresnet.onednn.session import Session
+from ppresnet.onednn.unit import KEPT, UnitPlan, UnitShape, statistics
+
+PARAMETERS = 3
+"""Of a unit: weights, scale, shift."""
+
+
+class SumPlan:
+    """The primitives of relu(a + b) of plain float32 tensors of one shape."""
+
+    def __init__(self, library: Library, shape: tuple[int, ...]) -> None:
+        row = library.plain([math.prod(shape)])
+        names = (c.SRC, c.SECOND_SRC, c.DST)
+        self._rectified, self._alone = (
+            Kernel(
+                library,
+                library.create(
+                    "primitive_desc", library.engine.value, c.ADD, row.value, row.value, row.value, attributes.value,
+                    function="binary_primitive_desc_create",
+                ),
+                names,
+            )
+            for attributes in (library.with_relu(), library.attributes)
+        )  # fmt: skip
+        self._relu = ReluPlan(library, ReluShape(shape))
+
+    def run(self, session: Session, identity: Tensor, out: Tensor) -> None:
+        """Put relu(identity + out) in the place of `out`."""
+        addresses = {c.SRC: identity.data_ptr(), c.SECOND_SRC: out.data_ptr(), c.DST: out.data_ptr()}
+        self._rectified.run(session, addresses)
+
+    def run_backward(self, session: Session, output: Tensor, gradient: Tensor) -> Tensor:
+        """Return the gradient of both summands."""
+        result = paddle.empty(gradient.shape, "float32")
+        self._relu.run_backward(session, output, gradient, result)
+        return result
+
+    def add(self, session: Session, one: Tensor, other: Tensor) -> None:
+        """Add `other` to `one`."""
+        self._alone.run(session, {c.SRC: one.data_ptr(), c.SECOND_SRC: other.data_ptr(), c.DST: one.data_ptr()})
+
+
+class BlockPlan:
+    """The primitives of a block whose branch is a chain of units.
+
+    Args:
+        library: the library.
+        shapes: of the units; all but the last have a ReLU.
+        compute: type of the kernels' inputs, `FLOAT32` or `BFLOAT16`.
+
+    Raises:
+        OneDnnError: `unimplemented` where oneDNN has no such kernel.
+    """
+
+    def __init__(self, library: Library, shapes: tuple[UnitShape, ...], compute: int) -> None:
+        self.units: list[UnitPlan] = []
+        for shape in shapes:
+            before = self.units[-1].layout if self.units else None
+            self.units.append(UnitPlan(library, shape, compute, before, plain=shape is shapes[-1]))
+        self.sum = SumPlan(library, shapes[-1].convolution.destination)
+
+
+class Block(PyLayer):
+    """A residual block: `Block.apply(plan, session, found, source, identity, *parameters)`.
+
+    `identity` is None where it is the source; `parameters` are weights, scale and shift of each unit.
+    """
+
+    @staticmethod
+    def forward(
+        context: Any,
+        plan: BlockPlan,
+        session: Session,
+        found: Found,
+        source: Tensor,
+        identity: Tensor | None,
+        *parameters: Tensor,
+    ) -> Tensor:
+        """Return float32 [batch, output channels, height, width]."""
+        context.plan, context.session, context.alone = plan, session, identity is None
+        context.wanted = wanted(source, *([] if identity is None else [identity]), *parameters)
+        out = source = contiguous(source)
+        saved: list[Tensor] = []
+        for number, unit in enumerate(plan.units):
+            out, kept = unit.run(session, out, *parameters[PARAMETERS * number : PARAMETERS * (number + 1)])
+            found.append(statistics(kept))
+            saved += kept
+        plan.sum.run(session, source if identity is None else contiguous(identity), out)
+        context.save_for_backward(out.detach(), *saved)  # the output itself would keep its graph, and that the output
+        return out
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients of source, identity and parameters."""
+        plan, session, alone = context.plan, context.session, context.alone
+        output, *saved = context.saved_tensor()
+        needs = context.wanted if alone else (context.wanted[0], *context.wanted[2:])
+        of_sum = plan.sum.run_backward(session, output, first_order(gradient))
+        flowing: Tensor | None = of_sum
+        results: list[Tensor | None] = []
+        for number in reversed(range(len(plan.units))):
+            mine = needs[1 + PARAMETERS * number : 1 + PARAMETERS * (number + 1)]
+            kept = saved[KEPT * number : KEPT * (number + 1)]
+            needed = (number > 0 or needs[0], *mine)
+            flowing, *own = plan.units[number].run_backward(session, kept, flowing, needed)
+            results = own + results
+        if not alone:
+            return (flowing, of_sum if context.wanted[1] else None, *results)
+        if flowing is not None:
+            plan.sum.add(session, flowing, of_sum)
+        return (flowing, *results)

@@ -1,0 +1,102 @@
+"""A convolution without bias and the normalisation after it, run as one: what is between them stays where it is."""
+
+from typing import Any, NamedTuple
+
+import paddle
+from paddle import Tensor
+from paddle.autograd import PyLayer
+
+from ppresnet.onednn.batch_norm import Normalised, NormPlan, NormShape
+from ppresnet.onednn.convolution import ConvolutionPlan, ConvolutionShape
+from ppresnet.onednn.functions import Found, contiguous, first_order, only, wanted
+from ppresnet.onednn.library import DST, Handle, Library
+from ppresnet.onednn.session import Session
+
+KEPT = 7
+"""How many tensors the gradient of a unit needs."""
+
+
+class UnitShape(NamedTuple):
+    """The shapes of both."""
+
+    convolution: ConvolutionShape
+    norm: NormShape
+
+
+class UnitPlan:
+    """The primitives of a unit.
+
+    Args:
+        library: the library.
+        shape: of the unit.
+        compute: type of the kernels' inputs, `FLOAT32` or `BFLOAT16`.
+        before: layout in which the source comes and its gradient leaves; None: both are plain float32 tensors.
+        plain: whether the output and the gradient of that are plain float32 tensors; else they have `layout`.
+
+    Raises:
+        OneDnnError: `unimplemented` where oneDNN has no such kernel.
+    """
+
+    def __init__(
+        self, library: Library, shape: UnitShape, compute: int, before: Handle | None = None, plain: bool = True
+    ) -> None:
+        self.convolution = ConvolutionPlan(library, shape.convolution, compute, plain=False, before=before)
+        self.layout = self.convolution.forward.layouts[DST]
+        self.norm = NormPlan(library, shape.norm, self.layout, plain)
+
+    def run(
+        self, session: Session, source: Tensor, weights: Tensor, scale: Tensor, shift: Tensor
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Return the output, and the `KEPT` tensors that `run_backward` wants; the statistics are among them."""
+        session.begin()
+        convolved = paddle.empty([self.norm.source_size], "uint8")
+        source = self.convolution.keep_source(session, source)
+        self.convolution.run(session, source, weights, None, convolved)
+        result, normalised = self.norm.run(session, convolved.data_ptr(), scale, shift)
+        return result, [source, weights, convolved, scale, *normalised]
+
+    def run_backward(
+        self, session: Session, kept: list[Tensor], gradient: Tensor, needs: tuple[bool, ...]
+    ) -> tuple[Tensor | None, ...]:
+        """Return the gradients of source, weights, scale and shift, those that are needed."""
+        session.begin()
+        source, weights, convolved, scale, *rest = kept
+        between, *others = self.norm.run_backward(
+            session, convolved.data_ptr(), scale, Normalised(*rest), gradient, None
+        )
+        inner = self.convolution.run_backward(session, source, weights, between, (needs[0], needs[1], False))
+        return (*inner[:2], *only(needs[2:], *others))
+
+
+def statistics(kept: list[Tensor]) -> Normalised:
+    """Return what the normalisation left, of what `UnitPlan.run` keeps."""
+    return Normalised(*kept[4:])
+
+
+class Unit(PyLayer):
+    """A convolution and a normalisation: `Unit.apply(source, weights, scale, shift, plan, session, found)`."""
+
+    @staticmethod
+    def forward(
+        context: Any,
+        source: Tensor,
+        weights: Tensor,
+        scale: Tensor,
+        shift: Tensor,
+        plan: UnitPlan,
+        session: Session,
+        found: Found,
+    ) -> Tensor:
+        """Return float32 [batch, output channels, height, width]."""
+        needs = wanted(source, weights, scale, shift)
+        result, kept = plan.run(session, contiguous(source), weights, scale, shift)
+        found.append(statistics(kept))
+        context.save_for_backward(*kept)
+        context.plan, context.session, context.wanted = plan, session, needs
+        return result
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients of source, weights, scale and shift."""
+        plan: UnitPlan = context.plan
+        return plan.run_backward(context.session, list(context.saved_tensor()), first_order(gradient), context.wanted)
