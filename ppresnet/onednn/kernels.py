@@ -107,8 +107,8 @@ class Kernels:
 
     def pad(self, layer: nn.Layer, source: Tensor) -> Tensor | None:
         """Return every n-th pixel with zero channels around it, of a layer with `stride`, `before` and `after`."""
-        if not runs_here(layer, source) or layer.stride == 1:
-            return None
+        if not runs_here(layer, source) or layer.stride == 1 or any(side % layer.stride for side in source.shape[2:]):
+            return None  # oneDNN takes rows that do not end with a whole step for rows that overlap
         shape = PadShape(tuple(source.shape), layer.stride, layer.before, layer.after)
         plan = self._plan(shape, lambda: PadPlan(self.library, shape))
         return None if plan is None else ZeroPad.apply(source, plan, self._session)

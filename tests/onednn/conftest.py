@@ -7,6 +7,7 @@ import pytest
 
 from ppresnet import onednn
 from ppresnet.layers import ConvNorm
+from ppresnet.train.kernels import COMPOSITES
 
 
 @pytest.fixture
@@ -27,6 +28,16 @@ def kernels(library: onednn.Library) -> onednn.Kernels:
 def enabled(library: onednn.Library) -> Iterator[onednn.Kernels]:
     """The kernels in place, units fused."""
     onednn.enable("enabled", units=[ConvNorm])
+    active = onednn.active()
+    assert active is not None
+    yield active
+    onednn.disable()
+
+
+@pytest.fixture
+def fused(library: onednn.Library) -> Iterator[onednn.Kernels]:
+    """The kernels in place, everything fused as in `tools/train.py`."""
+    onednn.enable("enabled", **COMPOSITES)
     active = onednn.active()
     assert active is not None
     yield active

@@ -8,7 +8,7 @@ import pytest
 from paddle import nn
 from resident import resident_mb
 
-from ppresnet.layers import ConvNorm
+from ppresnet.layers import BasicBlock, ConvNorm
 from ppresnet.onednn import Kernels, Library
 from ppresnet.onednn.session import Session
 
@@ -20,13 +20,15 @@ def alive(library: Library, kind: str) -> int:
 def step(kernels: Kernels, layers: list[nn.Layer], shape: list[int]) -> None:
     source = paddle.rand(shape)
     source.stop_gradient = False
-    convolution, norm, unit = layers
+    convolution, norm, unit, block = layers
     result = kernels.run_unit(unit, kernels.normalise(norm, kernels.convolve(convolution, source)))
-    kernels.rectify(nn.ReLU(), result).mean().backward()
+    result = kernels.run_block(block, kernels.rectify(nn.ReLU(), result))
+    result.mean().backward()
 
 
 def layers_of(channels: int) -> list[nn.Layer]:
-    return [nn.Conv2D(channels, 16, 3, padding=1), nn.BatchNorm2D(16), ConvNorm(16, 8, 1, act="relu")]
+    unit, block = ConvNorm(16, 8, 1, act="relu"), BasicBlock(8, (8, 16), "zero_pad", stride=2)
+    return [nn.Conv2D(channels, 16, 3, padding=1), nn.BatchNorm2D(16), unit, block]
 
 
 def train(kernels: Kernels, steps: int, seed: int) -> None:
@@ -39,7 +41,7 @@ def train(kernels: Kernels, steps: int, seed: int) -> None:
 
 
 def test_what_is_created_is_destroyed(library: Library) -> None:
-    kernels = Kernels(library, capacity=9)
+    kernels = Kernels(library, units=[ConvNorm], capacity=9)
     train(kernels, 3, seed=0)
     most = alive(library, "primitive")
     assert most > 9
@@ -73,7 +75,7 @@ def test_scratch_memory_is_one_block_as_large_as_needed(library: Library) -> Non
 
 @pytest.mark.slow(drawn=False)  # compiles some 100,000 primitives
 def test_ten_thousand_steps_with_changing_shapes_do_not_grow(library: Library) -> None:
-    kernels = Kernels(library, capacity=64)
+    kernels = Kernels(library, units=[ConvNorm], capacity=64)
     train(kernels, 2000, seed=0)  # oneDNN itself keeps the code of 1024 primitives
     before = resident_mb()
     train(kernels, 8000, seed=1)
