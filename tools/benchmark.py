@@ -36,7 +36,7 @@ def main(arguments: argparse.Namespace) -> cli.Result:
     if arguments.picture is not None:
         draw(rows, bundle.deploy.name, machine.cpu, arguments.picture)
     if arguments.record:
-        record(bundle, rows)
+        record(bundle, rows[-len(entries(bundle, machine.threads, arguments.batch)) :])
     if not any(row["status"] == "ok" for row in rows):
         raise CheckFailedError(f"no backend ran: {rows[0]['status']}")
     return {

@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 def main(arguments: argparse.Namespace) -> cli.Result:
     """Return accuracy, size and latency of each network, the whole one first; each is timed in turn with that."""
     found = opened(arguments)
+    from deploy.inference.runtime import refuse
     from ppresnet.checkpoint.state import spec_of_checkpoint
 
     watch = stopwatch_of(arguments, found)
+    refuse(watch.runtime, "pdmodel")
     whole = spec_of_checkpoint(found.checkpoint)
     rows = [_row(found, found.path, found.checkpoint)]
     timed: dict[str, Latency] = {}

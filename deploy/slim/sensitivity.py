@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from deploy.slim.command import add_importance, opened, parser, scores_of
 from ppresnet import cli
+from ppresnet.files import atomic_write
 
 
 def main(arguments: argparse.Namespace) -> cli.Result:
@@ -32,10 +35,16 @@ def main(arguments: argparse.Namespace) -> cli.Result:
         "images": arguments.subset,
         "scored_on": arguments.images if arguments.importance == "taylor" else 0,
         "data": f"{found.config.data.format} {found.config.data.input_size}",
+        "root": found.config.data.root,
     }
     subset = load_subset(found.config, arguments.split, arguments.subset)
     file = arguments.output / "sensitivity.json"
     measured = measure(found.checkpoint, graph, scores, subset, file, settings, arguments.shares, cli.say)
+    if small := [group for group in graph if not measured.groups.get(group.name)]:
+        for group in small:
+            cli.say(f"{group.name}: {group.units} units, of which none of the shares takes one; nothing was measured")
+        measured = replace(measured, groups={**{group.name: {} for group in small}, **measured.groups})
+        atomic_write(file, json.dumps(measured.as_dict(), indent=1) + "\n")
     draw_sensitivity(measured, arguments.output / "sensitivity.png")
     print(f"top-1 {measured.whole.top1:.2f} % of {len(subset.labels)} images; {len(measured.groups)} groups in {file}")
     return {**measured.as_dict(), "checkpoint": str(found.path), "file": str(file)}

@@ -76,6 +76,8 @@ class DataConfig(v.Section):
     """Training augmentations in order, such as `[{name: random_crop, padding: 4}]`."""
     workers: v.CountOrZero = 0
     """Loader processes; 0 loads in the training process."""
+    cache_mb: v.CountOrZero = 0
+    """MiB of decoded images that each process keeps in memory; worth it for small images."""
     max_broken: v.Share = 0.01
     """Share of unreadable images that is tolerated."""
 

@@ -9,12 +9,15 @@ from numpy.typing import NDArray
 from ppresnet.data.cifar import open_cifar
 from ppresnet.data.digits import open_digits
 from ppresnet.data.folder import open_folder
+from ppresnet.data.kept import KeptImages
 from ppresnet.data.listfile import open_list
 from ppresnet.errors import DataError
 from ppresnet.pixels import Preprocess
 
 if TYPE_CHECKING:
     from ppresnet.config.schema import DataConfig
+
+MEBIBYTE = 1024 * 1024
 
 Split = Literal["train", "val"]
 
@@ -76,7 +79,7 @@ def open_split(data: "DataConfig", split: Split, *, in_channels: int, num_classe
             f"expected {num_classes} classes (model.num_classes), found {found}: {shown}; "
             f"set model.num_classes to {found} or correct the data set ({source.describe()})"
         )
-    return source
+    return KeptImages(source, data.cache_mb * MEBIBYTE) if data.cache_mb else source
 
 
 def preprocess_of(data: "DataConfig", in_channels: int) -> Preprocess:

@@ -8,9 +8,9 @@ from ppresnet.errors import ConfigError
 
 # What may change between the parts of one run without changing its result.
 _FREE = (
-    *("name", "output", "hardware", "checkpoint", "data.root", "data.workers", "init_from", "log.visualdl"),
-    *("log.histograms_every", "log.images", "log.graph", "log.gradients_every", "log.activations_every"),
-    *("log.prometheus_port", "log.prometheus_host", "log.textfile", "log.wandb"),
+    *("name", "output", "hardware", "checkpoint", "data.root", "data.workers", "data.cache_mb", "init_from"),
+    *("log.visualdl", "log.histograms_every", "log.images", "log.graph", "log.gradients_every"),
+    *("log.activations_every", "log.prometheus_port", "log.prometheus_host", "log.textfile", "log.wandb"),
 )
 
 

@@ -23,7 +23,7 @@ model: {name: cifar_resnet20, num_classes: 10, in_channels: 1, act: relu, norm: 
   zero_init_gamma: false}
 init_from: null
 data: {format: digits, multi_label: false, root: null, train: train, val: test, input_size: 8, mean: [0.305],
-  std: [0.376], resize: null, augment: [], workers: 0, max_broken: 0.01}
+  std: [0.376], resize: null, augment: [], workers: 0, cache_mb: 0, max_broken: 0.01}
 train: {epochs: 20, batch_size: 64, accumulate: 1, loss: cross_entropy, label_smoothing: 0.0, eval_every: 1, mixup: 0.0,
   cutmix: 0.0, start_size: null, grow_epochs: 1, patience: null}
 optim: {name: sgd, lr: 0.1, lr_batch: null, momentum: 0.9, nesterov: true, beta1: 0.9, beta2: 0.999, epsilon: 1e-8,

@@ -172,12 +172,15 @@ def test_int8_is_held_against_what_it_replaces(times: dict[str, float], said: st
 
 
 def test_another_bundle_is_timed_along(made: Path, tmp_path: Path) -> None:
-    options = ("--rounds", 1, "--threads", 1, "--json", tmp_path / "rows.json")
-    assert run(benchmark, "--model", made / "b", "--against", made / "a", *options) == 0
+    own = Path(shutil.copytree(made / "b", tmp_path / "b"))
+    options = ("--rounds", 1, "--threads", 1, "--record", "--json", tmp_path / "rows.json")
+    assert run(benchmark, "--model", own, "--against", made / "a", *options) == 0
     found = json.loads((tmp_path / "rows.json").read_text())
     one = len(entries(read_bundle(made / "a"), threads=1, batch=1))
     assert len(found["rows"]) == 2 * one
     assert found["against"] == str(made / "a")
+    recorded = [(row.backend, row.precision, row.p50_ms) for row in read_bundle(own).deploy.latency]
+    assert recorded == [(row["backend"], row["precision"], row["p50_ms"]) for row in found["rows"][one:]]
 
 
 def test_a_bundle_of_other_data_is_not_timed_along(made: Path) -> None:

@@ -50,6 +50,7 @@ HELD_BY: dict[str, str] = {
     "data.resize": PICTURE,
     "data.augment": CHANGED,
     "data.workers": OPTIONS + "test_the_loaders_have_the_workers_of_the_recipe",
+    "data.cache_mb": "data/test_kept.py::test_the_recipe_decides",
     "data.max_broken": RUN + "test_broken_images_are_named_and_skipped_up_to_the_limit",
     "train.epochs": RUN + "test_a_run_learns_and_leaves_everything_behind",
     "train.batch_size": RUN + "test_accumulated_batches_are_one_step",

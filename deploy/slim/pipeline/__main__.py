@@ -9,6 +9,7 @@ from pathlib import Path
 
 from deploy.slim.pipeline.driver import Driver
 from deploy.slim.pipeline.life import Life
+from deploy.slim.pipeline.preflight import expect_possible
 from deploy.slim.pipeline.report import Report, write_report
 from deploy.slim.recipe import load_slim
 from ppresnet import cli
@@ -23,7 +24,7 @@ def main(arguments: argparse.Namespace) -> cli.Result:
     recipe = load_slim(arguments.config, arguments.overrides)
     folder = (arguments.output or Path(recipe.config.output)).resolve()
     with DirectoryLock(folder):
-        story = Life(recipe, Driver(folder)).run()
+        story = Life(recipe, Driver(folder, before=lambda: expect_possible(recipe.config))).run()
         report = write_report(story, folder)
     print(f"{folder / 'report.md'}: {report.summary}")
     failure = story.failure or _dropped(report, recipe.config.max_drop)
@@ -36,12 +37,11 @@ def main(arguments: argparse.Namespace) -> cli.Result:
 
 def _dropped(report: Report, limit: float | None) -> PpresnetError | None:
     """Return what to say of a loss that is too large."""
-    dropped = report.top1_before - report.top1_after
-    if limit is None or dropped <= limit + ROUNDING:
+    if limit is None or report.lost <= limit + ROUNDING:
         return None
     return CheckFailedError(
-        f"expected to lose at most {limit:g} points of top-1 (max_drop), lost {dropped:.2f}; fine-tune for longer, or "
-        "set a larger target"
+        f"expected to lose at most {limit:g} points of top-1 (max_drop), lost {report.lost:.2f}; fine-tune for longer, "
+        "or set a larger target"
     )
 
 

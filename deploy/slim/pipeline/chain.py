@@ -83,7 +83,7 @@ def quantize(settings: Int8Settings, checkpoint: Path, recipe: Path) -> Step:
         elif value is not None:
             words += [flag, str(value)]
     inputs = (("--checkpoint", checkpoint), ("-c", recipe))
-    return Step("int8", "deploy.slim.quantize", tuple(words), inputs, products=("output",))
+    return Step("int8", "deploy.slim.quantize", tuple(words), inputs, products=("output",), partial=True)
 
 
 def export(checkpoint: Path, recipe: Path) -> Step:
@@ -103,7 +103,8 @@ def compare(
 
 def _training(name: str, recipe: Path, more: Sequence[tuple[str, Path]]) -> Step:
     inputs = (("-c", recipe), *more)
-    return Step(name, "tools/train.py", ("--resume",), inputs, products=("checkpoint",), resumes=True)
+    products = ("checkpoint",)
+    return Step(name, "tools/train.py", ("--resume",), inputs, products=products, resumes=True, data_may_move=True)
 
 
 def _scoring(config: SlimConfig) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from deploy.slim.pipeline.driver import Driver
 from deploy.slim.recipe import SlimRecipe
 from ppresnet.checkpoint import resolve
 from ppresnet.config import dump
-from ppresnet.errors import CheckFailedError, ProcessError
+from ppresnet.errors import CheckFailedError, PpresnetError, ProcessError
 from ppresnet.files import atomic_write
 
 Result = dict[str, Any]
@@ -34,24 +34,22 @@ class Story:
     Attributes:
         recipe: what was asked for.
         checkpoint: the whole network.
-        train: its training; None where it was there.
         rounds: the cuts.
-        int8: None where it was not asked for, or failed.
+        int8: None where it was not asked for, or failed as a whole.
         bundle: the export.
         compare: all networks side by side.
         seconds: that each step took.
-        failure: why there is no int8 although it was asked for.
+        failure: what of int8 there is not although it was asked for.
     """
 
     recipe: SlimRecipe
     checkpoint: Path
-    train: Result | None
     rounds: tuple[Round, ...]
     int8: Result | None
     bundle: Result
     compare: Result
     seconds: dict[str, float]
-    failure: ProcessError | None = None
+    failure: PpresnetError | None = None
 
 
 class Life:
@@ -73,8 +71,7 @@ class Life:
             PpresnetError: a step failed.
         """
         config, training = self.recipe.config, self._recipe_file("train", dump(self.recipe.training))
-        trained = None if config.checkpoint is not None else self._driver.do(chain.train(training))
-        whole = resolve(Path(config.checkpoint if trained is None else trained["checkpoint"]))  # type: ignore[arg-type]
+        whole = resolve(Path(config.checkpoint or self._driver.do(chain.train(training))["checkpoint"]))
         rounds: list[Round] = []
         for number in range(1, config.steps + 1):
             current = whole if not rounds else Path(rounds[-1].finetune["checkpoint"])
@@ -85,19 +82,20 @@ class Life:
         smaller = [Path(step["checkpoint"]) for each in rounds for step in (each.cut, each.finetune)]
         quantised = Path(int8["output"]) if int8 is not None else None
         compared = self._driver.do(chain.compare(config, whole, training, smaller, quantised))
-        seconds = {name: entry.seconds for name, entry in self._driver.journal.entries.items()}
-        return Story(self.recipe, whole, trained, tuple(rounds), int8, bundle, compared, seconds, failure)
+        return Story(self.recipe, whole, tuple(rounds), int8, bundle, compared, self._driver.seconds, failure)
 
-    def _int8(self, final: Path, training: Path) -> tuple[Result | None, ProcessError | None]:
-        """Return the result in int8, or what kept it from its accuracy floor; the rest of the report holds without."""
+    def _int8(self, final: Path, training: Path) -> tuple[Result | None, PpresnetError | None]:
+        """Return the result in int8, and what kept it, or its ONNX file, from its accuracy floor."""
         if self.recipe.config.quantize is None:
             return None, None
         try:
-            return self._driver.do(chain.quantize(self.recipe.config.quantize, final, training)), None
+            found = self._driver.do(chain.quantize(self.recipe.config.quantize, final, training))
         except ProcessError as error:
             if error.exit_code != CheckFailedError.exit_code:
                 raise
             return None, error
+        failures = found.get("failures")
+        return found, CheckFailedError("\n".join(failures)) if failures else None
 
     def _round(self, number: int, current: Path, whole: Path, share: float, training: Path) -> Round:
         config, tuning = self.recipe.config, self.recipe.tuning

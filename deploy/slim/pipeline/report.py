@@ -19,20 +19,11 @@ COSTS = {"macs": "MACs", "params": "parameters", "latency": "latency"}
 
 @dataclass(frozen=True)
 class Report:
-    """The first figures, and a sentence."""
+    """The first figures, a sentence, and the points of top-1 that were lost on the way."""
 
     figures: dict[str, Any]
     summary: str
-
-    @property
-    def top1_before(self) -> float:
-        """Percent, of the whole network."""
-        return float(self.figures["top1_before"])
-
-    @property
-    def top1_after(self) -> float:
-        """Percent, of the fine-tuned network; of the int8 one where there is one."""
-        return float(self.figures.get("top1_int8", self.figures["top1_after"]))
+    lost: float
 
 
 def write_report(story: Story, folder: Path) -> Report:
@@ -54,9 +45,19 @@ def write_report(story: Story, folder: Path) -> Report:
         "seconds": story.seconds,
     }
     atomic_write(folder / "report.json", json.dumps(whole, indent=1) + "\n")
-    report = Report(figures, summary(figures))
+    report = Report(figures, summary(figures), lost(story))
     atomic_write(folder / "report.md", "\n".join(_lines(story, report, networks, layers, folder)) + "\n")
     return report
+
+
+def lost(story: Story) -> float:
+    """Return the points of top-1 lost from the whole network to the last one.
+
+    What int8 costs is measured on images of its own, which may be fewer, so its own before and after count.
+    """
+    rows = story.compare["rows"]
+    points = float(rows[0]["top1"] - rows[2 * len(story.rounds)]["top1"])
+    return points if story.int8 is None else points + float(story.int8["top1_before"] - story.int8["top1_after"])
 
 
 def summary(figures: dict[str, Any]) -> str:
@@ -90,6 +91,7 @@ def _lines(
     for each in networks:
         sizes = (f"{size:,}" if size is not None else "" for size in (each.params, each.macs))
         yield f"| {each.name} | {each.top1:.2f} | {' | '.join(sizes)} | {each.latency_ms:.3f} |"
+    yield from _int8_lines(story)
     yield from ("", "![accuracy over latency](front.png)", "", "## Sensitivity", "")
     for cut in story.rounds:
         picture = Path(cut.sensitivity["file"]).with_suffix(".png")
@@ -106,3 +108,11 @@ def _lines(
     yield from ("", *(f"- {name}: `{os.path.relpath(path, folder)}`" for name, path in places.items()))
     if "int8" in report.figures:
         yield f"- int8 bundle: `{os.path.relpath(report.figures['int8'], folder)}`"
+
+
+def _int8_lines(story: Story) -> Iterator[str]:
+    if (int8 := story.int8) is not None:
+        images = int8["quantisation"]["images"]
+        yield from ("", f"int8: top-1 of {images} images {int8['top1_before']:.2f} to {int8['top1_after']:.2f} %.")
+    if story.failure is not None:
+        yield from ("", f"int8, what did not hold: {story.failure}")

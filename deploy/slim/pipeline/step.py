@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ppresnet.config import load
 from ppresnet.errors import PpresnetError
@@ -27,6 +28,8 @@ class Step:
         output: flag and path below the step's folder of what it writes; empty where it writes its result alone.
         products: keys of its result that hold paths of what later steps read.
         resumes: whether the command goes on with what a killed one left in the folder.
+        data_may_move: whether its images may stand elsewhere without changing the result, as when a training resumes.
+        partial: whether it leaves its result, with `failures` in it, where it ends with exit code 3 for a part of it.
     """
 
     name: str
@@ -36,6 +39,8 @@ class Step:
     output: tuple[str, str] | None = ("--output", "")
     products: tuple[str, ...] = ()
     resumes: bool = False
+    data_may_move: bool = False
+    partial: bool = False
 
     def command(self, folder: Path, result: Path) -> list[str]:
         """Return the arguments for a Python interpreter.
@@ -55,13 +60,19 @@ class Step:
     def key(self) -> str:
         """Return the sha256 of all that decides the result: program, settings and the content of what is read.
 
-        Of a recipe, what a training may change on its way, such as the number of threads, does not count.
+        Of a recipe, what a training may change on its way, such as the number of threads, does not count, nor how it
+        reports. The folder of the images counts, as given, unless they may move.
 
         Raises:
             PpresnetError: an input is missing or altered.
         """
-        contents = [[flag, deciding(load(path)) if flag == "-c" else fingerprint(path)] for flag, path in self.inputs]
+        contents = [[flag, self._recipe(path) if flag == "-c" else fingerprint(path)] for flag, path in self.inputs]
         return hashlib.sha256(json.dumps([self.program, self.settings, contents]).encode()).hexdigest()
+
+    def _recipe(self, path: Path) -> dict[str, Any]:
+        config = load(path)
+        decides = {key: value for key, value in deciding(config).items() if not key.startswith("log.")}
+        return decides if self.data_may_move else decides | {"data.root": config.data.root}
 
 
 def fingerprint(path: Path) -> str:

@@ -196,9 +196,28 @@ def test_sensitivity_goes_on_where_it_was_cut_off(run_folder: Path, tmp_path: Pa
     assert again["groups"][name] == whole["groups"][name], "what was missing is measured, and as before"
     assert again["groups"][marked] == kept[marked], "what was there is not measured again"
     assert command(sensitivity_command, *asked[:-4], "--importance", "l2", "--shares", 0.5) == 2
+    assert again["settings"]["root"] is None
+    elsewhere = {**again, "settings": {**again["settings"], "root": "elsewhere"}}
+    file.write_text(json.dumps(elsewhere))
+    assert command(sensitivity_command, *asked) == 2, "those of other images are not gone on with"
+    file.write_text(json.dumps(again))
     plan = tmp_path / "plan.json"
     use = ("--allocation", "sensitivity", "--sensitivity", file, "--importance", "l1")
     assert command(plan_command, "--checkpoint", run_folder, "--macs", 0.7, "--output", plan, *use) == 0
+
+
+def test_groups_too_small_for_every_share_are_written_without_rows(
+    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ("--checkpoint", run_folder, "--output", tmp_path, "--subset", 16, "--importance", "l1", "--shares", 0.01)
+    assert command(sensitivity_command, *asked) == 0
+    told = capsys.readouterr().err
+    found = read_sensitivity(tmp_path / "sensitivity.json")
+    groups = {group.name for group in channel_graph(spec_of_checkpoint(read(resolve(run_folder))))}
+    assert groups and dict(found.groups) == {name: {} for name in groups}
+    assert all(f"{name}: " in told and "none of the shares takes one" in told for name in groups)
+    assert command(sensitivity_command, *asked[:-1], 0.5) == 0, "what was written can be gone on with"
+    assert all(read_sensitivity(tmp_path / "sensitivity.json").groups.values())
 
 
 def random_subset() -> Subset:

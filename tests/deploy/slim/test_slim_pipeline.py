@@ -1,11 +1,13 @@
 """The order of a slim run: nothing twice, nothing stale, nothing lost; its report. The commands are stood in for."""
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from slim_commands import Commands
 from tiny_network import save_tiny, tiny_spec
 
 from deploy.slim.pipeline import __main__ as pipeline
-from deploy.slim.pipeline import process
+from deploy.slim.pipeline import journal, preflight, process
 from deploy.slim.pipeline.driver import Driver
 from deploy.slim.pipeline.life import Life, Story
 from deploy.slim.pipeline.report import write_report
@@ -62,12 +64,16 @@ def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
         ("max_drop=3", ""),
         ("data.workers=1", ""),
         ("hardware.threads=2", ""),
+        ("log.every=5", ""),
+        ("data.root=elsewhere", "sensitivity"),
     ],
 )
 def test_a_changed_setting_runs_its_step_and_what_follows_from_it(tmp_path: Path, override: str, first: str) -> None:
     live(tmp_path)
     again = steps(tmp_path, override)
     assert again[:1] == ([first] if first else [])
+    if override.startswith("data.root"):  # trainings resume on images that were moved; what measures them does not
+        assert again == ["sensitivity", "plan", "cut", "bundle", "compare"]
     if first == "finetune":
         assert again == ALL[ALL.index("finetune") :]
     assert set(again) <= set(ALL[ALL.index(first) :] if first else [])
@@ -98,6 +104,78 @@ def test_a_killed_training_goes_on_and_another_one_starts_anew(tmp_path: Path) -
     (tmp_path / "train" / "left").touch()
     live(tmp_path, "train.epochs=3")
     assert not (tmp_path / "train" / "left").exists()
+
+
+def test_finished_work_is_kept_when_settings_change_and_is_found_again(tmp_path: Path) -> None:
+    live(tmp_path)
+    before = checkpoints(tmp_path / "train")
+    with pytest.raises(KeyboardInterrupt):
+        live(tmp_path, "train.epochs=3", breaks="train")
+    (kept,) = (tmp_path / "earlier").iterdir()
+    assert kept.name.startswith("train-") and checkpoints(kept) == before
+    (tmp_path / "train" / "half").touch()
+    assert steps(tmp_path) == [], "the settings of before find the work of before"
+    assert checkpoints(tmp_path / "train") == before
+    live(tmp_path, "train.epochs=3", breaks="")
+    assert (tmp_path / "train" / "half").exists(), "what was half done is gone on with"
+    assert {path.name.partition("-")[0] for path in (tmp_path / "earlier").iterdir()} >= {"train", "cut", "finetune"}
+    assert steps(tmp_path) == []
+
+
+@pytest.mark.parametrize("at", range(9))
+def test_a_kill_while_work_is_kept_aside_loses_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
+    live(tmp_path)
+    before = checkpoints(tmp_path / "cut")
+    written = iter(range(99))
+
+    def die(function: Callable[..., None]) -> Callable[..., None]:
+        def dying(*arguments: object) -> None:
+            if next(written) == at:
+                raise KeyboardInterrupt
+            function(*arguments)
+
+        return dying
+
+    with monkeypatch.context() as patched:
+        patched.setattr(journal, "move", die(journal.move))
+        patched.setattr(journal, "write_entries", die(journal.write_entries))
+        with contextlib.suppress(KeyboardInterrupt):
+            live(tmp_path, "recalibrate=64", breaks="cut")
+        with contextlib.suppress(KeyboardInterrupt):
+            live(tmp_path)
+    assert steps(tmp_path) == []
+    assert checkpoints(tmp_path / "cut") == before
+
+
+def checkpoints(folder: Path) -> list[tuple[str, int]]:
+    """Names, and when they were written."""
+    return [(path.name, path.stat().st_mtime_ns) for path in sorted((folder / "checkpoints").glob("step-*/*"))]
+
+
+def test_a_folder_that_was_moved_goes_on(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        live(tmp_path / "old", "quantize={}", breaks="compare")
+    for file in (tmp_path / "old" / "results").iterdir():
+        assert str(tmp_path) not in file.read_text(), file.name
+    new = (tmp_path / "old").rename(tmp_path / "new")
+    commands, story = live(new, "quantize={}")
+    assert commands.ran == ["compare"]
+    newest = new.rename(tmp_path / "newest")
+    commands, story = live(newest, "quantize={}")
+    assert commands.ran == []
+    figures = write_report(story, newest).figures
+    for key in ("checkpoint", "bundle", "int8"):
+        assert Path(figures[key]).is_relative_to(newest) and Path(figures[key]).exists()
+
+
+def test_a_network_elsewhere_is_still_found_from_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_tiny(tmp_path / "own")
+    monkeypatch.chdir(tmp_path)
+    live(tmp_path / "run", "checkpoint=own")
+    folder = (tmp_path / "run").rename(tmp_path / "moved")
+    rows = live(folder, "checkpoint=own")[1].compare["rows"]
+    assert Path(rows[0]["checkpoint"]).is_relative_to(tmp_path / "own")
+    assert Path(rows[1]["checkpoint"]).is_relative_to(folder / "cut")
 
 
 @pytest.mark.parametrize(
@@ -155,7 +233,8 @@ def test_a_network_that_is_there_is_not_trained(tmp_path: Path) -> None:
 
 
 def test_iterative_pruning_reaches_the_target_in_equal_factors(tmp_path: Path) -> None:
-    commands, story = live(tmp_path, "steps=2", "target.macs=0.49")
+    asked = ("steps=2", "target.macs=0.49", "allocation.name=sensitivity")
+    commands, story = live(tmp_path, *asked)
     names = [f"{name}-{number}" for number in (1, 2) for name in ALL[1:5]]
     assert commands.ran == ["train", *names, *ALL[5:]]
     assert commands.asked["plan-1"].macs == pytest.approx(0.7)
@@ -167,8 +246,8 @@ def test_iterative_pruning_reaches_the_target_in_equal_factors(tmp_path: Path) -
     }
     assert len(teachers) == 1
     with pytest.raises(KeyboardInterrupt):
-        live(tmp_path, "steps=2", "target.macs=0.49", "finetune.optim.lr=0.3", breaks="sensitivity-2")
-    assert steps(tmp_path, "steps=2", "target.macs=0.49", "finetune.optim.lr=0.3") == [*names[4:], *ALL[5:]]
+        live(tmp_path, *asked, "finetune.optim.lr=0.3", breaks="sensitivity-2")
+    assert steps(tmp_path, *asked, "finetune.optim.lr=0.3") == [*names[4:], *ALL[5:]]
 
 
 def test_engine_and_int8_are_passed_on(tmp_path: Path) -> None:
@@ -179,8 +258,33 @@ def test_engine_and_int8_are_passed_on(tmp_path: Path) -> None:
     asked = commands.asked["int8"]
     assert (asked.calibration, asked.onnx, asked.images, asked.method) == (32, False, None, "ptq")
     report = write_report(story, tmp_path)
-    assert report.figures["top1_int8"] == report.top1_after == 88.5
+    assert report.figures["top1_int8"] == 96.5
     assert report.figures["latency_int8"] == 1.25
+    assert "top-1 of 454 images 97.00 to 96.50 %" in (tmp_path / "report.md").read_text()
+    few, story = live(tmp_path, *extra[:2], "quantize={calibration: 32, onnx: false, images: 50}")
+    assert few.asked["int8"].images == 50
+    # 90 to 88 % of all images, then 97 to 96.5 % of fifty.
+    assert write_report(story, tmp_path).lost == pytest.approx(2.5)
+
+
+def test_int8_without_its_onnx_file_is_reported_and_still_fails(tmp_path: Path) -> None:
+    commands = Commands(tiny_spec(), partial="int8")
+    recipe = load_slim(RECIPE, ["quantize={}"])
+    story = Life(recipe, Driver(tmp_path, commands, lambda line: None)).run()
+    assert commands.asked["compare"].int8 == tmp_path / "int8"
+    again = Commands(tiny_spec())
+    for told in (story, Life(recipe, Driver(tmp_path, again, lambda line: None)).run()):
+        assert told.failure is not None and told.failure.exit_code == 3
+        assert "model.onnx is too far" in str(told.failure)
+        assert write_report(told, tmp_path).figures["top1_int8"] == 96.5
+        assert "what did not hold: model.onnx is too far" in (tmp_path / "report.md").read_text()
+    assert again.ran == []
+
+
+def test_the_report_names_the_steps_of_this_recipe_only(tmp_path: Path) -> None:
+    live(tmp_path, "steps=2", "quantize={}")
+    _, story = live(tmp_path)
+    assert list(story.seconds) == ALL
 
 
 def test_the_report_says_what_was_measured(tmp_path: Path) -> None:
@@ -206,7 +310,7 @@ def test_the_report_says_what_was_measured(tmp_path: Path) -> None:
 
 def test_a_loss_beyond_the_limit_is_a_failed_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     commands = Commands(tiny_spec())
-    monkeypatch.setattr(pipeline, "Driver", lambda folder: Driver(folder, commands, lambda line: None))
+    monkeypatch.setattr(pipeline, "Driver", lambda folder, before: Driver(folder, commands, lambda line: None))
 
     def code(*overrides: str) -> int:
         command = ["-c", str(RECIPE), "--output", str(tmp_path), "--json", str(tmp_path / "j.json"), "-o", *overrides]
@@ -224,6 +328,34 @@ def test_a_loss_beyond_the_limit_is_a_failed_check(tmp_path: Path, monkeypatch: 
     (tmp_path / "report.md").unlink()
     assert code("target.macs=0.6") == 3
     assert not (tmp_path / "report.md").exists()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (("engine=paddleslim", "importance.score=l1"), "engine: paddleslim: expected PaddleSlim to be installed"),
+        (("quantize={}",), "quantize: expected PaddleSlim to be installed"),
+        (("latency={backend: native, precision: bf16}",), "native computes in fp32; 'bf16' would change nothing"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_before_the_first_step(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    overrides: tuple[str, ...],
+    message: str,
+) -> None:
+    commands = Commands(tiny_spec())
+    monkeypatch.setattr(
+        pipeline, "Driver", lambda folder, before: Driver(folder, commands, lambda line: None, before=before)
+    )
+    monkeypatch.setattr(preflight.importlib.util, "find_spec", lambda name: None)
+    command = ["-c", str(RECIPE), "--output", str(tmp_path), "-o", *overrides]
+    assert cli.run(pipeline.main, pipeline.parse(command)) == 2
+    assert message in capsys.readouterr().err
+    assert commands.ran == []
+    live(tmp_path, *overrides)
+    assert cli.run(pipeline.main, pipeline.parse(command)) == 0, "what is done already can be reported anywhere"
 
 
 def test_a_step_that_fails_gives_its_exit_code(capfd: pytest.CaptureFixture[str]) -> None:

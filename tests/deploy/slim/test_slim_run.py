@@ -43,6 +43,19 @@ def test_networks_are_measured_side_by_side(tmp_path: Path) -> None:
     assert second["low"] <= second["ratio"] <= second["high"]
 
 
+def test_a_precision_that_the_backend_lacks_is_refused_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def measured(*_: object) -> None:
+        raise AssertionError("a network was measured")
+
+    monkeypatch.setattr(compare, "_row", measured)
+    whole = str(save_tiny(tmp_path))
+    asked = ["--checkpoint", whole, "--smaller", whole, "--backend", "native", "--precision", "bf16"]
+    assert cli.run(compare.main, compare.parse(asked)) == 2
+    assert "native computes in fp32; 'bf16' would change nothing" in capsys.readouterr().err
+
+
 def start(folder: Path, result: Path, *overrides: str) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "deploy.slim.pipeline", "-c", str(RECIPE), "--output", str(folder)]
     arguments = ["--json", str(result), "-o", *overrides]
