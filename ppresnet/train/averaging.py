@@ -23,10 +23,10 @@ def averaged_logits(model: nn.Layer, images: NDArray[np.float32], mirror: bool, 
     views = [images] if images.ndim == 4 else [images[:, index] for index in range(images.shape[1])]
     if mirror:
         views = [seen for view in views for seen in (view, view[..., ::-1])]
-    logits = [model(paddle.to_tensor(np.ascontiguousarray(view))) for view in views]
+    logits = [model(paddle.to_tensor(np.ascontiguousarray(view))).astype("float32") for view in views]
     if len(logits) == 1:
         return logits[0]
-    stacked = paddle.stack(logits).astype("float32")
+    stacked = paddle.stack(logits)
     if binary:
         # log(p / (1 - p)); the number of views cancels out
         return _log_sum(F.log_sigmoid(stacked)) - _log_sum(F.log_sigmoid(-stacked))

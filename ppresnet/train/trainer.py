@@ -208,7 +208,7 @@ class Trainer:
         if last or (progress.epoch + 1) % config.train.eval_every == 0:
             broken = BrokenReport(config.data.max_broken, len(self.val_loader.samples.source))
             size, leave, loss = config.train.batch_size, self._leave_if_asked, config.train.loss
-            with self.step.averaged():
+            with self.step.averaged(), self.step.cast():
                 result = evaluate(self.model, self.val_loader, size, broken, leave, self.ranks, loss)
                 if self.monitors is not None:
                     self.monitors.on_eval(progress.step)

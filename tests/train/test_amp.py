@@ -22,6 +22,7 @@ from ppresnet.errors import InterruptedRunError
 from ppresnet.models import create
 from ppresnet.spec import spec_of
 from ppresnet.train import amp
+from ppresnet.train import evaluate as evaluate_module
 from ppresnet.train import step as step_module
 from ppresnet.train.ema import Ema
 from ppresnet.train.optim import build_optimizer, optimizer_state, restore_optimizer
@@ -152,6 +153,31 @@ def test_level_type_and_lists_reach_paddle(gpu: list[dict[str, Any]], level: str
 def test_without_lists_paddles_own_are_used(gpu: list[dict[str, Any]]) -> None:
     with amp.casting(AmpConfig(level="O1"), "gpu")():
         assert (gpu[0]["custom_white_list"], gpu[0]["custom_black_list"]) == (None, None)
+
+
+def test_evaluation_runs_in_the_type_of_training(
+    gpu: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    depth, own, seen = [0], evaluate_module.averaged_logits, []
+
+    @contextmanager
+    def auto_cast(**_: Any) -> Iterator[None]:
+        depth[0] += 1
+        yield
+        depth[0] -= 1
+
+    def averaged_logits(*arguments: Any, **named: Any) -> paddle.Tensor:
+        seen.append(depth[0])
+        return own(*arguments, **named)
+
+    monkeypatch.setattr(paddle.amp, "auto_cast", auto_cast)
+    monkeypatch.setattr(evaluate_module, "averaged_logits", averaged_logits)
+    config = from_dict({
+        "train": {"epochs": 1, "batch_size": 512}, "log": {"visualdl": False},
+        "amp": {"level": "O2", "dtype": "bfloat16"}, "hardware": {"onednn": "disabled"},
+    })  # fmt: skip
+    train(config, tmp_path / "run", MACHINE, report=lambda _: None)
+    assert seen == [1] and depth == [0]
 
 
 def test_the_scale_is_saved_restored_and_told(

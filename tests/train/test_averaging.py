@@ -54,3 +54,13 @@ def test_one_view_keeps_the_logits_of_the_network() -> None:
 def test_certain_answers_stay_finite() -> None:
     found = averaged_logits(Linear(), 1e4 * IMAGES, mirror=True, binary=True)
     assert np.isfinite(found.numpy()).all()
+
+
+def test_logits_of_a_short_type_are_counted_in_float32() -> None:
+    class Short(Linear):
+        def forward(self, images_NCHW: paddle.Tensor) -> paddle.Tensor:
+            return super().forward(images_NCHW).astype("bfloat16")
+
+    found = averaged_logits(Short(), IMAGES[:, 0], mirror=False, binary=False)
+    assert found.dtype == paddle.float32
+    np.testing.assert_allclose(found.numpy(), Linear()(paddle.to_tensor(IMAGES[:, 0])).numpy(), rtol=0.01)

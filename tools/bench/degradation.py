@@ -30,6 +30,7 @@ NETWORKS = ("plain20", "resnet20", "plain56", "resnet56")
 # The deep residual network has caught up after few epochs if its blocks start as the identity (Goyal et al. 2017,
 # arXiv:1706.02677, section 5.1), which blocks without a skip cannot.
 START = {"resnet20": ["model.zero_init_gamma=true"], "resnet56": ["model.zero_init_gamma=true"]}
+SAME = "data.augment=[{name: random_crop, padding: 4}, {name: random_flip}]"  # one of the recipes has its own
 STYLES = {"plain20": ("C0", ":"), "resnet20": ("C1", ":"), "plain56": ("C0", "-"), "resnet56": ("C1", "-")}
 
 Losses = Mapping[str, Sequence[float]]
@@ -56,7 +57,7 @@ def train(network: str, seed: int, wanted: argparse.Namespace) -> Path:
     recipe, program = ROOT / "configs" / "cifar10" / f"{network}.yaml", ROOT / "tools" / "train.py"
     command = [sys.executable, program, "-c", recipe, "--output", output, "--resume"]
     start = START.get(network, [])
-    subprocess.run([*map(str, command), "-o", *start, *wanted.overrides, *settings], check=True)  # noqa: S603
+    subprocess.run([*map(str, command), "-o", SAME, *start, *wanted.overrides, *settings], check=True)  # noqa: S603
     return output
 
 
