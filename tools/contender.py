@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ppresnet.errors import CheckFailedError
+from ppresnet.processes import ending
 
 _LAST_LINES = 3
 
@@ -52,7 +53,9 @@ class Contender:
         self._timeout, self._stopped = timeout, False
         self._connection, theirs = Pipe()
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `end`
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path)}
+        self._temporary = tempfile.TemporaryDirectory(prefix="ppresnet-")  # the process is killed, and cannot tidy up
+        paths = os.pathsep.join(path or str(Path.cwd()) for path in sys.path)
+        environment = os.environ | {"PYTHONPATH": paths, "TMPDIR": self._temporary.name}
         command = [
             sys.executable,
             str(Path(__file__).with_name("contender_process.py")),
@@ -113,6 +116,7 @@ class Contender:
         self._process.kill()
         self._process.wait()
         self._log.close()
+        self._temporary.cleanup()
 
     def _ask(self, verb: str, value: Any) -> Any:
         if self._stopped:
@@ -131,8 +135,7 @@ class Contender:
         return answer
 
     def _last_words(self) -> str:
-        code = self._process.wait()
-        ending = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        ended = ending(self._process.wait())
         self._log.seek(0)
         lines = [line.strip() for line in self._log.read().decode(errors="replace").splitlines() if line.strip()]
-        return f"its process {ending}: {' | '.join(lines[-_LAST_LINES:]) or 'no output'}"
+        return f"its process {ended}: {' | '.join(lines[-_LAST_LINES:]) or 'no output'}"

@@ -21,6 +21,9 @@ while True:
     if verb == "open" and value["format"] == "crash":
         print("malloc_consolidate(): invalid chunk size", flush=True)
         os.abort()
+    if verb == "open" and value["format"] == "untidy":
+        import tempfile
+        open(os.path.join(tempfile.mkdtemp(), "cache"), "w").close()
     if verb == "open" and value["format"] == "hang":
         time.sleep(60)
     if verb == "open" and value["format"] == "refuse":
@@ -60,6 +63,15 @@ def test_a_crash_names_signal_and_last_words(tmp_path: Path) -> None:
         with pytest.raises(CheckFailedError, match=r"ended by SIGABRT: malloc_consolidate\(\): invalid chunk size"):
             one.open(Entry("x", format="crash"))
         assert not one.alive
+
+
+def test_nothing_temporary_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(contender.tempfile, "tempdir", str(tmp_path / "temporary"))
+    with Contender(tmp_path) as one:
+        one.open(Entry("x", format="untidy"))
+        assert list((tmp_path / "temporary").rglob("cache"))
+    assert not list((tmp_path / "temporary").iterdir())
 
 
 def test_a_hang_ends(tmp_path: Path) -> None:
