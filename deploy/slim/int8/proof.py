@@ -50,7 +50,8 @@ class Examination:
     def __init__(self, config: RunConfig, most: int | None) -> None:
         if config.data.multi_label:
             raise RequestError(
-                "the floor is in points of top-1, which data.multi_label leaves without a meaning; not done"
+                "the accuracy floor is in points of top-1: expected one label an image, found data.multi_label: true; "
+                "such networks are not quantised here, so use the bundle in float or bf16"
             )
         channels, classes = config.model.in_channels, config.model.num_classes
         source = open_split(config.data, "val", in_channels=channels, num_classes=classes)

@@ -20,6 +20,7 @@ from ppresnet.config import RunConfig, from_dict
 from ppresnet.data import Loader, Samples, batches, open_split, preprocess_of
 from ppresnet.models import build
 from ppresnet.spec import spec_from_dict
+from ppresnet.train.clipping import clip_gradients
 from ppresnet.train.losses import cross_entropy
 from ppresnet.train.optim import build_optimizer
 from ppresnet.train.schedule import learning_rate
@@ -49,7 +50,7 @@ def learn(request: dict[str, Any]) -> None:
 
 
 def train(model: nn.Layer, config: RunConfig, epochs: int, lr: float) -> None:
-    """Train on the recipe's data with its augmentation and optimiser, at a rate that falls along a half cosine."""
+    """Train on the recipe's data with its augmentation, loss, clipping and optimiser; the rate falls along a half cosine."""
     source = open_split(
         config.data, "train", in_channels=config.model.in_channels, num_classes=config.model.num_classes
     )
@@ -65,10 +66,12 @@ def train(model: nn.Layer, config: RunConfig, epochs: int, lr: float) -> None:
                 step = epoch * len(order) + number
                 optimizer.set_lr(learning_rate(schedule, lr, step, len(order), epochs))
                 logits = model(paddle.to_tensor(batch.images))
-                loss = cross_entropy(logits, paddle.to_tensor(batch.labels), config.train.label_smoothing)
+                labels, smoothing = paddle.to_tensor(batch.labels), config.train.label_smoothing
+                loss = cross_entropy(logits, labels, smoothing, config.train.loss)
                 if not np.isfinite(float(loss)):
                     sys.exit(f"the loss is {float(loss)} in step {step}; lower --lr, which is {lr:g}")
                 loss.backward()
+                clip_gradients(model, config.optim.clip_norm)
                 optimizer.step()
                 optimizer.clear_grad()
 
