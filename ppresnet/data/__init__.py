@@ -2,9 +2,10 @@
 
 from ppresnet.data.broken import Broken, BrokenReport
 from ppresnet.data.loader import Loader
+from ppresnet.data.opening import open_split, preprocess_of
 from ppresnet.data.order import batches, order
 from ppresnet.data.samples import Batch, Samples
-from ppresnet.data.source import Source, open_split, preprocess_of
+from ppresnet.data.source import Source
 
 __all__ = [
     "Batch",

@@ -1,14 +1,11 @@
 """Images kept in memory once they are decoded, which for small ones costs more than all that follows."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from ppresnet.data.source import Source
+from ppresnet.data.source import Source
 
 
 class KeptImages:

@@ -7,9 +7,9 @@ import pytest
 from numpy.typing import NDArray
 
 from ppresnet.config import DataConfig
-from ppresnet.data import open_split
+from ppresnet.data import Samples, open_split
 from ppresnet.data.kept import KeptImages
-from ppresnet.pixels import BrokenImage
+from ppresnet.pixels import AUGMENTS, BrokenImage, Preprocess
 
 
 class Counted:
@@ -69,6 +69,20 @@ def test_it_is_the_source_in_everything_else_and_pickles_without_pixels() -> Non
     assert len(pickle.dumps(kept)) < empty + 100
     assert (len(kept), kept.classes, kept.name(3), kept.describe()) == (10, ("a", "b"), "image 3", "ten images")
     assert kept.labels is source.labels
+
+
+@pytest.mark.parametrize("name", sorted(AUGMENTS))
+def test_augmentations_make_the_same_of_kept_images(name: str) -> None:
+    class Coloured(Counted):
+        def image(self, index: int) -> NDArray[np.uint8]:
+            return np.random.default_rng(index).integers(0, 256, (12, 12, 3), np.uint8)
+
+    preprocess = Preprocess(input_size=8, in_channels=3, mean=(0.5,) * 3, std=(0.25,) * 3)
+    sources = (Coloured(), KeptImages(Coloured(), 10**6))
+    plain, kept = (Samples(source, preprocess, [{"name": name}], seed=3) for source in sources)
+    for epoch in range(6):
+        batches = [samples.load(epoch, np.arange(10)).images for samples in (plain, kept)]
+        np.testing.assert_array_equal(*batches)
 
 
 @pytest.mark.parametrize(("megabytes", "kept"), [(0, False), (1, True)])

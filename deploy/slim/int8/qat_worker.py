@@ -50,7 +50,7 @@ def learn(request: dict[str, Any]) -> None:
 
 
 def train(model: nn.Layer, config: RunConfig, epochs: int, lr: float) -> None:
-    """Train on the recipe's data with its augmentation, loss, clipping and optimiser; the rate falls along a half cosine."""
+    """Train on the recipe's data with its augmentation, loss and optimiser; the rate falls along a half cosine."""
     source = open_split(
         config.data, "train", in_channels=config.model.in_channels, num_classes=config.model.num_classes
     )
