@@ -162,7 +162,7 @@ class PaddedSkip(ZeroPadSkip):
     def forward(self, x_NCHW: paddle.Tensor) -> paddle.Tensor:
         """Return the same values as a ZeroPadSkip."""
         x_N1CHW = x_NCHW[:, :, :: self.stride, :: self.stride].unsqueeze(1)
-        return F.pad(x_N1CHW, self.pad, data_format="NCDHW").squeeze(1)
+        return F.pad(x_N1CHW, [0, 0, 0, 0, self.before, self.after], data_format="NCDHW").squeeze(1)
 
 
 def test_a_padded_skip_fuses_in_json_and_has_its_reason_in_pdmodel(tmp_path: Path) -> None:
