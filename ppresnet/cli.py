@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -47,8 +48,7 @@ def run(main: Callable[[argparse.Namespace], Result], arguments: argparse.Namesp
     """
     try:
         result = main(arguments)
-        if arguments.json is not None and result is not None:
-            atomic_write(arguments.json, json.dumps(result, indent=2) + "\n")
+        write_json(arguments, result)
     except PpresnetError as error:
         return _fail(str(error), error.exit_code, arguments.debug)
     except KeyboardInterrupt:
@@ -58,6 +58,20 @@ def run(main: Callable[[argparse.Namespace], Result], arguments: argparse.Namesp
     except Exception as error:  # the last line of defence: a bug of ours must not look like success
         return _fail(f"unexpected {type(error).__name__}: {error}; --debug shows where", 1, arguments.debug)
     return 0
+
+
+def write_json(arguments: argparse.Namespace, result: Result) -> None:
+    """Write a result to `--json`, where that is asked for; `run` does so for commands that end well."""
+    if arguments.json is not None and result is not None:
+        atomic_write(arguments.json, json.dumps(result, indent=2) + "\n")
+
+
+def tidy_on_sigterm() -> None:
+    """Let SIGTERM end a command as SIGINT does, so that it removes what is temporary and ends its helpers.
+
+    `import paddle` in this process undoes it.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def say(line: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,8 +41,7 @@ def main(arguments: argparse.Namespace) -> cli.Result:
         result = _result(arguments, weights, report, rows, [*weights.notes, *notes, *parity_notes])
         _show(result)
         if failures := [_sentence(row) for row in rows if row.status != "ok"]:
-            if arguments.json is not None:
-                files.atomic_write(arguments.json, json.dumps(result, indent=2) + "\n")
+            cli.write_json(arguments, result)
             raise CheckFailedError("no checkpoint was made:\n" + "\n".join(failures))
     cli.say(f"{arguments.output}: a checkpoint of {config.model.name}")
     return result

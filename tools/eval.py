@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from eval_show import show_classes, show_confusion
 
 from ppresnet import cli, hardware
-from ppresnet.checkpoint import read, resolve
-from ppresnet.config import RunConfig, from_dict, load
+from ppresnet.checkpoint.opening import opened
+from ppresnet.config import RunConfig
 from ppresnet.data.views import VIEWS
 from ppresnet.errors import RequestError
 
@@ -21,28 +21,24 @@ if TYPE_CHECKING:
 
 def main(arguments: argparse.Namespace) -> cli.Result:
     """Print the metrics, and return them."""
-    path = resolve(arguments.checkpoint)
-    checkpoint = read(path)
-    if arguments.config is not None:
-        config = load(arguments.config, arguments.overrides)
-    else:
-        config = from_dict(checkpoint.config, str(path), arguments.overrides)
+    found = opened(arguments)
+    config = found.config
     _expect_fitting(config, arguments)
     hardware.start(config.hardware.device, config.hardware.threads, cli.say)
     from ppresnet.checkpoint.state import model_of
     from ppresnet.train.evaluate import evaluate_split
     from ppresnet.train.multilabel import MultiLabelEvaluation
 
-    result = evaluate_split(model_of(checkpoint), config, arguments.tta)
+    result = evaluate_split(model_of(found.checkpoint), config, arguments.tta)
     views = "" if arguments.tta == "none" else f", views: {arguments.tta}"
     title = f"{config.name}, split '{config.data.val}'{views}"
     if isinstance(result, MultiLabelEvaluation):
         result.threshold = 0.5 if arguments.threshold is None else arguments.threshold
-        found = _several(result, title)
+        special = _several(result, title)
     else:
-        found = _one(result, title, arguments)
+        special = _one(result, title, arguments)
     common = {"images": result.count, "per_class": result.per_class(), "tta": arguments.tta}
-    return {**result.figures(), **common, **found, "broken": result.broken, "checkpoint": str(path)}
+    return {**result.figures(), **common, **special, "broken": result.broken, "checkpoint": str(found.path)}
 
 
 def _expect_fitting(config: RunConfig, arguments: argparse.Namespace) -> None:

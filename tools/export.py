@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +13,7 @@ from runtimes import installed
 
 from ppresnet import cli, files, hardware
 from ppresnet.bundle import Deploy, ParityRow
-from ppresnet.checkpoint import Checkpoint, read, resolve
-from ppresnet.config import RunConfig, from_dict, load
+from ppresnet.checkpoint.opening import Opened, opened
 from ppresnet.errors import CheckFailedError, DataError, RequestError
 
 if TYPE_CHECKING:
@@ -27,26 +25,19 @@ FORMATS = ("json", "pdmodel", "onnx")
 
 def main(arguments: argparse.Namespace) -> cli.Result:
     """Stage the bundle, check it, put it into place, and return what the checks found."""
-    path = resolve(arguments.checkpoint)
-    checkpoint = read(path)
-    config = (
-        load(arguments.config, arguments.overrides)
-        if arguments.config
-        else from_dict(checkpoint.config, str(path), arguments.overrides)
-    )
-    hardware.start(config.hardware.device, config.hardware.threads, cli.say)
+    found = opened(arguments)
+    hardware.start(found.config.hardware.device, found.config.hardware.threads, cli.say)
     formats, notes = _formats(arguments.formats)
     if arguments.output.parent.is_dir():
         files.remove_stale_staging(arguments.output.parent)
     with files.staged_directory(arguments.output, replace=True) as staging:
-        deploy, report, audit = _export(checkpoint, path, config, staging, formats, arguments.tolerance)
+        deploy, report, audit = _export(found, staging, formats, arguments.tolerance)
     report = {**report, "notes": notes + report["notes"], "output": str(arguments.output)}
     show(deploy, report["notes"])
     if arguments.picture is not None:
         _draw(audit, arguments.picture)
     if failures := report["failures"]:
-        if arguments.json is not None:
-            files.atomic_write(arguments.json, json.dumps(report, indent=2) + "\n")
+        cli.write_json(arguments, report)
         raise CheckFailedError("\n".join(failures))
     cli.say(f"{arguments.output}: {', '.join(sorted(deploy.files))}")
     return report
@@ -77,7 +68,7 @@ def _formats(asked: str | None) -> tuple[tuple[str, ...], list[str]]:
 
 
 def _export(
-    checkpoint: Checkpoint, path: Path, config: RunConfig, staging: Path, formats: tuple[str, ...], tolerance: float
+    source: Opened, staging: Path, formats: tuple[str, ...], tolerance: float
 ) -> tuple[Deploy, dict[str, Any], AuditReport]:
     """Fill a staged folder and check it.
 
@@ -88,10 +79,10 @@ def _export(
 
     from ppresnet.export import golden, parity, stage
 
-    subject = stage.subject_of(checkpoint, path, config)
+    subject = stage.subject_of(source.checkpoint, source.path, source.config)
     inputs, notes = {"random": golden.random_inputs(4, subject.preprocess)}, []
     try:
-        inputs["real"] = golden.real_inputs(4, config, subject.preprocess)
+        inputs["real"] = golden.real_inputs(4, source.config, subject.preprocess)
     except DataError as error:
         notes.append(f"checked on random inputs only: {error}")
     tensors = np.concatenate([inputs["real"][:3], inputs["random"][:1]]) if "real" in inputs else inputs["random"]
@@ -115,8 +106,8 @@ def _export(
         for site in row.unfused
         if not site.explained
     ]
-    found = deploy.model_dump(mode="json")
-    report = {**{key: found[key] for key in ("parity", "fusion", "files")}, "notes": notes, "failures": failures}
+    made = deploy.model_dump(mode="json")
+    report = {**{key: made[key] for key in ("parity", "fusion", "files")}, "notes": notes, "failures": failures}
     return deploy, report, audit
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import sys
 import tempfile
@@ -48,8 +47,7 @@ def main(arguments: argparse.Namespace) -> cli.Result:
         report, problems = _convert(bundle, source, plain, options, staging, Path(work), arguments.sizes)
         result = _result(report, problems, arguments.output)
         if problems:
-            if arguments.json is not None:
-                files.atomic_write(arguments.json, json.dumps(result, indent=2) + "\n")
+            cli.write_json(arguments, result)
             raise CheckFailedError("nothing was written:\n" + "\n".join(problems))
     cli.say(f"{arguments.output}: {report.size_bytes:,} bytes; {report.executed}")
     return result
@@ -138,4 +136,5 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
+    cli.tidy_on_sigterm()
     sys.exit(cli.run(main, parse()))

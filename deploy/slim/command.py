@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from ppresnet import cli, hardware
-from ppresnet.checkpoint import Checkpoint, read, resolve
-from ppresnet.config import RunConfig, from_dict, load
+from ppresnet.checkpoint import Checkpoint, opening
+from ppresnet.config import RunConfig
 from ppresnet.errors import RequestError
 
 METHODS = ("l1", "l2", "fpgm", "bn_scale", "taylor", "random")
@@ -23,12 +23,9 @@ USUAL_ALLOCATION: Final = "uniform"
 
 
 @dataclass(frozen=True)
-class Opened:
-    """A verified checkpoint, where it stands, the recipe that says which images it is for, and what it runs on."""
+class Opened(opening.Opened):
+    """A verified checkpoint with its recipe, and what it runs on."""
 
-    path: Path
-    checkpoint: Checkpoint
-    config: RunConfig
     machine: hardware.Hardware
 
 
@@ -38,14 +35,9 @@ def opened(arguments: argparse.Namespace) -> Opened:
     Raises:
         PpresnetError: the checkpoint or the recipe cannot be read.
     """
-    path = resolve(arguments.checkpoint)
-    checkpoint = read(path)
-    if arguments.config is not None:
-        config = load(arguments.config, arguments.overrides)
-    else:
-        config = from_dict(checkpoint.config, str(path), arguments.overrides)
-    machine = hardware.start(config.hardware.device, config.hardware.threads, cli.say)
-    return Opened(path, checkpoint, config, machine)
+    found = opening.opened(arguments)
+    machine = hardware.start(found.config.hardware.device, found.config.hardware.threads, cli.say)
+    return Opened(found.path, found.checkpoint, found.config, machine)
 
 
 def parser(description: str) -> argparse.ArgumentParser:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ from pydantic import ValidationError
 
 from deploy.slim.command import opened, parser
 from deploy.slim.int8.settings import ALGORITHMS, METHODS, Int8Settings
-from ppresnet import cli, files
+from ppresnet import cli
 from ppresnet.errors import CheckFailedError, RequestError
 
 if TYPE_CHECKING:
@@ -29,8 +28,7 @@ def main(arguments: argparse.Namespace) -> cli.Result:
     _show(made)
     result: dict[str, Any] = {**made.model_dump(mode="json"), **_first(made)}
     if made.failures:
-        if arguments.json is not None:
-            files.atomic_write(arguments.json, json.dumps(result, indent=2) + "\n")
+        cli.write_json(arguments, result)
         raise CheckFailedError("\n".join(made.failures))
     return result
 
@@ -105,4 +103,5 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
+    cli.tidy_on_sigterm()
     sys.exit(cli.run(main, parse()))

@@ -50,9 +50,8 @@ def evaluate(
     result = _nothing_yet(source, len(whole), kind)
     was_training = model.training
     model.eval()
-    own = range(ranks.rank, len(whole), ranks.size)
     try:
-        loaded = loader.run(0, [whole[number] for number in own])
+        loaded = loader.run(0, whole[ranks.rank :: ranks.size])
         with paddle.no_grad():
             for number in range(ranks.rank, len(whole) + ranks.rank, ranks.size):
                 with ranks.together():

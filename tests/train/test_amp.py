@@ -25,6 +25,7 @@ from ppresnet.train import amp
 from ppresnet.train import evaluate as evaluate_module
 from ppresnet.train import step as step_module
 from ppresnet.train.ema import Ema
+from ppresnet.train.monitors import Monitors
 from ppresnet.train.optim import build_optimizer, optimizer_state, restore_optimizer
 from ppresnet.train.run import train
 from ppresnet.train.scaling import LossScale
@@ -172,12 +173,13 @@ def test_evaluation_runs_in_the_type_of_training(
 
     monkeypatch.setattr(paddle.amp, "auto_cast", auto_cast)
     monkeypatch.setattr(evaluate_module, "averaged_logits", averaged_logits)
+    monkeypatch.setattr(Monitors, "on_eval", lambda *_: seen.append(depth[0]))  # a sheet shows what the network says
     config = from_dict({
         "train": {"epochs": 1, "batch_size": 512}, "log": {"visualdl": False},
         "amp": {"level": "O2", "dtype": "bfloat16"}, "hardware": {"onednn": "disabled"},
     })  # fmt: skip
     train(config, tmp_path / "run", MACHINE, report=lambda _: None)
-    assert seen == [1] and depth == [0]
+    assert seen == [1, 1] and depth == [0]
 
 
 def test_the_scale_is_saved_restored_and_told(

@@ -77,6 +77,22 @@ def test_loss_and_calibration_are_those_of_the_recipes_loss(model: nn.Layer, los
     assert found.calibration.images.tolist() == [(bins == m).sum() for m in range(1, 16)]
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_logits_of_a_short_type_are_counted_right(model: nn.Layer, dtype: str) -> None:
+    class Short(nn.Layer):
+        def forward(self, images_NCHW: paddle.Tensor) -> paddle.Tensor:
+            return model(images_NCHW).astype(dtype)
+
+    config = recipe()
+    (images, _), labels = views_of(config, "flip")
+    rounded = model(paddle.to_tensor(images)).astype(dtype).astype("float32").numpy().astype(np.float64)
+    wanted = -rounded[np.arange(len(labels)), labels] + np.log(np.exp(rounded).sum(axis=1))
+    found = evaluate_split(Short(), config)
+    assert isinstance(found, Evaluation)
+    assert found.top1 == pytest.approx(100 * (rounded.argmax(axis=1) == labels).mean())
+    assert found.loss == pytest.approx(wanted.mean(), rel=1e-5)
+
+
 def test_the_numbers_do_not_depend_on_the_batch_size_beyond_rounding(model: nn.Layer) -> None:
     one = evaluate_split(model, recipe())
     config = recipe()

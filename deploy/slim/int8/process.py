@@ -20,7 +20,7 @@ def ask(worker: str, request: Mapping[str, Any], timeout: float) -> None:
 
     Args:
         worker: a module that takes `request` as JSON on its stdin.
-        request: JSON data; paths are absolute.
+        request: JSON data; paths are absolute, and beside `target` the worker keeps what is temporary.
         timeout: seconds after which the process is killed.
 
     Raises:
@@ -29,7 +29,8 @@ def ask(worker: str, request: Mapping[str, Any], timeout: float) -> None:
     """
     command = [sys.executable, "-m", f"{__package__}.{worker}"]
     # PaddleSlim 2.6 knows the old program form only, and the form is chosen before Paddle is imported.
-    environment = os.environ | {"FLAGS_enable_pir_api": "0"}
+    # A worker may be killed, and cannot tidy up then.
+    environment = os.environ | {"FLAGS_enable_pir_api": "0", "TMPDIR": str(Path(request["target"]).parent)}
     ended = run_to_end(command, ROOT, environment, timeout, json.dumps(request).encode())
     said = indented(line[-500:] for line in ended.lines)
     if ended.code is None:

@@ -57,11 +57,12 @@ def train(model: nn.Layer, config: RunConfig, epochs: int, lr: float) -> None:
     preprocess = preprocess_of(config.data, config.model.in_channels)
     samples = Samples(source, preprocess, config.data.augment, seed=derive(config.seed, "augment"))
     optimizer = build_optimizer(config.optim, model)
+    size = min(config.train.batch_size, len(source))
     schedule = config.schedule.model_copy(update={"name": "cosine", "warmup_epochs": 0.0, "min_lr": 0.0})
     model.train()
     with Loader(samples, config.data.workers) as loader:
         for epoch in range(epochs):
-            order = batches(len(source), config.train.batch_size, seed=config.seed, epoch=epoch, drop_last=True)
+            order = batches(len(source), size, seed=config.seed, epoch=epoch, drop_last=True)
             for number, batch in enumerate(loader.run(epoch, order)):
                 step = epoch * len(order) + number
                 optimizer.set_lr(learning_rate(schedule, lr, step, len(order), epochs))

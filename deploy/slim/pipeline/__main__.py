@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from deploy.slim.pipeline.report import Report, write_report
 from deploy.slim.recipe import load_slim
 from ppresnet import cli
 from ppresnet.errors import CheckFailedError, PpresnetError
-from ppresnet.files import DirectoryLock, atomic_write
+from ppresnet.files import DirectoryLock
 
 ROUNDING = 1e-9
 
@@ -29,8 +28,7 @@ def main(arguments: argparse.Namespace) -> cli.Result:
     print(f"{folder / 'report.md'}: {report.summary}")
     failure = story.failure or _dropped(report, recipe.config.max_drop)
     if failure is not None:
-        if arguments.json is not None:
-            atomic_write(arguments.json, json.dumps(report.figures, indent=2) + "\n")
+        cli.write_json(arguments, report.figures)
         raise failure
     return report.figures
 

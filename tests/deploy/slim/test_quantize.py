@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +28,7 @@ from ppresnet.bundle import ONNX, PARAMS, PDMODEL, Bundle, read_bundle
 from ppresnet.errors import RequestError
 from ppresnet.export.onnx import can_convert
 
+ROOT = Path(__file__).resolve().parents[3]
 slow = pytest.mark.slow
 CALIBRATION = 48
 CONVS = 10  # the tiny network: a stem, two basic blocks, a padded skip, a bottleneck with a projection
@@ -185,6 +187,23 @@ def test_a_floor_that_does_not_hold_ends_with_3(
 
 
 @slow
+def test_sigterm_leaves_nothing_behind(made: Made, tmp_path: Path) -> None:
+    temporary, bundles = tmp_path / "temporary", tmp_path / "bundles"
+    temporary.mkdir()
+    words = ("--checkpoint", made[0] / "run", "--output", bundles / "int8", "--calibration", "8", "--images", "20")
+    environment = {**os.environ, "TMPDIR": str(temporary), "OMP_NUM_THREADS": "1", "MKL_DEBUG_CPU_TYPE": "5"}
+    command = [sys.executable, "-m", "deploy.slim.quantize", *map(str, words)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=environment) as process:
+        assert process.stderr is not None
+        assert any(line.startswith("in float: top-1") for line in process.stderr)
+        assert list(temporary.iterdir()) and list(bundles.iterdir())
+        process.terminate()
+        _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors.splitlines()[-1]) == (1, "error: interrupted")
+    assert not list(temporary.iterdir()) and not list(bundles.iterdir())
+
+
+@slow
 def test_training_with_rounded_values_changes_the_weights(made: Made, tmp_path: Path) -> None:
     settings = Int8Settings(method="qat", calibration=16, images=454, epochs=2, lr=0.05, floor=100, onnx=False)
     found = quantize(made[0] / "run", tmp_path / "int8", settings)
@@ -237,7 +256,9 @@ def test_wrong_settings_are_refused(
 def test_several_labels_an_image_are_refused() -> None:
     config = tiny_config()
     several = config.model_copy(update={"data": config.data.model_copy(update={"multi_label": True})})
-    with pytest.raises(RequestError, match=r"multi_label"):
+    with pytest.raises(
+        RequestError, match=r"expected one label.*found data\.multi_label: true.*use the bundle in float"
+    ):
         proof.Examination(several, None)
 
 

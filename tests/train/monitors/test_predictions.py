@@ -4,6 +4,7 @@ import numpy as np
 import paddle
 import pytest
 from numpy.typing import NDArray
+from paddle import nn
 
 from ppresnet.config import from_dict
 from ppresnet.data import Samples, open_split, preprocess_of
@@ -72,3 +73,21 @@ def test_images_are_spread_over_the_split_and_the_network_stays(training: bool) 
     last = samples.pixels(0, np.array([len(samples) - 1])).pixels[0]
     tile = first[:TILE, 4 * TILE : 5 * TILE, 0]
     np.testing.assert_array_equal(tile[:: TILE // 8, :: TILE // 8], last[:, :, 0])
+
+
+def test_a_network_of_a_short_type_shows_the_same_sheet() -> None:
+    class Signs(nn.Layer):
+        def __init__(self, dtype: str) -> None:
+            super().__init__()
+            self.dtype = dtype
+
+        def forward(self, images_NCHW: paddle.Tensor) -> paddle.Tensor:
+            return (images_NCHW.flatten(1)[:, :10] > 0).astype(self.dtype) - 4.0  # exact in every type
+
+    config = from_dict({})
+    samples = Samples(open_split(config.data, "val", in_channels=1, num_classes=10), preprocess_of(config.data, 1))
+    shelf = Shelf()
+    for step, dtype in enumerate(("float32", "bfloat16")):
+        Predictions(Signs(dtype), samples, 5, shelf).on_eval(step)  # type: ignore[arg-type]
+    (_, whole, _), (_, short, _) = shelf.pictures
+    np.testing.assert_array_equal(short, whole)

@@ -39,3 +39,7 @@ def test_the_loss_is_that_of_the_recipe() -> None:
     one, other = learned(), learned(train={"loss": "bce"})
     assert np.abs(one.sum(axis=1)).max() < 1e-4
     assert np.abs(other.sum(axis=1)).max() > 1e-2
+
+
+def test_fewer_images_than_a_batch_are_a_batch() -> None:
+    assert np.linalg.norm(learned(train={"batch_size": 4096})) > 0.1
