@@ -5,9 +5,10 @@ from typing import NamedTuple
 import paddle
 from paddle import Tensor
 
-from ppresnet.onednn import library as c
+from ppresnet.onednn import api as c
+from ppresnet.onednn.api import Handle
 from ppresnet.onednn.kernel import Conversion, Kernel
-from ppresnet.onednn.library import Handle, Library
+from ppresnet.onednn.library import Library
 from ppresnet.onednn.session import Session
 
 

@@ -7,7 +7,7 @@ import paddle
 from paddle import Tensor
 from paddle.autograd import PyLayer
 
-from ppresnet.onednn import library as c
+from ppresnet.onednn import api as c
 from ppresnet.onednn.functions import Found, contiguous, first_order, wanted
 from ppresnet.onednn.kernel import Kernel
 from ppresnet.onednn.library import Library

@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 import paddle
 from paddle import Tensor
 
-from ppresnet.onednn import library as c
+from ppresnet.onednn import api as c
+from ppresnet.onednn.api import Handle
 from ppresnet.onednn.kernel import Conversion, Kernel
-from ppresnet.onednn.library import Handle, Library, Owned
+from ppresnet.onednn.library import Library, Owned
 from ppresnet.onednn.session import Session
 
 Pair = tuple[int, int]

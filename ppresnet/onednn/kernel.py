@@ -3,7 +3,8 @@
 import threading
 from collections.abc import Mapping, Sequence
 
-from ppresnet.onednn.library import DST, SCRATCHPAD, SRC, Argument, Handle, Library, Owned
+from ppresnet.onednn.api import DST, SCRATCHPAD, SRC, Argument, Handle
+from ppresnet.onednn.library import Library, Owned
 from ppresnet.onednn.session import Session
 
 

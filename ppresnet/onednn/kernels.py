@@ -7,12 +7,13 @@ from typing import Any, TypeVar
 import paddle
 from paddle import Tensor, nn
 
+from ppresnet.onednn.api import FLOAT32
 from ppresnet.onednn.batch_norm import Normalised, NormPlan, NormShape
 from ppresnet.onednn.block import Block, BlockPlan
 from ppresnet.onednn.cache import PrimitiveCache
 from ppresnet.onednn.convolution import ConvolutionPlan, ConvolutionShape
 from ppresnet.onednn.functions import BatchNorm, Convolution, Relu
-from ppresnet.onednn.library import FLOAT32, Library, OneDnnError
+from ppresnet.onednn.library import Library, OneDnnError
 from ppresnet.onednn.relu import ReluPlan, ReluShape
 from ppresnet.onednn.session import Session
 from ppresnet.onednn.unit import Unit, UnitPlan, UnitShape

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from paddle import Tensor
 
-from ppresnet.onednn import library as c
+from ppresnet.onednn import api as c
 from ppresnet.onednn.kernel import Kernel
 from ppresnet.onednn.library import Library
 from ppresnet.onednn.session import Session

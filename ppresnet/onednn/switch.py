@@ -8,8 +8,9 @@ import paddle
 from paddle import Tensor, nn
 
 from ppresnet.errors import RequestError
+from ppresnet.onednn.api import BFLOAT16, FLOAT32
 from ppresnet.onednn.kernels import Kernels
-from ppresnet.onednn.library import BFLOAT16, FLOAT32, Library, OneDnnError
+from ppresnet.onednn.library import Library, OneDnnError
 from ppresnet.onednn.trial import expect_equal_to_paddle
 from ppresnet.paddle_api import as_it_stands
 

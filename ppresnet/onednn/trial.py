@@ -4,8 +4,9 @@ import numpy as np
 import paddle
 from paddle import Tensor, nn
 
+from ppresnet.onednn.api import FLOAT32
 from ppresnet.onednn.kernels import Kernels
-from ppresnet.onednn.library import FLOAT32, OneDnnError
+from ppresnet.onednn.library import OneDnnError
 
 # Largest |ours - Paddle's| over Paddle's, both as Euclidean norms.
 LIMITS = {True: 1e-5, False: 2e-2}

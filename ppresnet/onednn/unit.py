@@ -6,10 +6,11 @@ import paddle
 from paddle import Tensor
 from paddle.autograd import PyLayer
 
+from ppresnet.onednn.api import DST, Handle
 from ppresnet.onednn.batch_norm import Normalised, NormPlan, NormShape
 from ppresnet.onednn.convolution import ConvolutionPlan, ConvolutionShape
 from ppresnet.onednn.functions import Found, contiguous, first_order, only, wanted
-from ppresnet.onednn.library import DST, Handle, Library
+from ppresnet.onednn.library import Library
 from ppresnet.onednn.session import Session
 
 KEPT = 7

@@ -12,7 +12,7 @@ from resident import resident_mb
 from ppresnet import onednn
 from ppresnet.layers import BasicBlock, Bottleneck, ConvNorm, IdentitySkip, Residual, basic_branch
 from ppresnet.onednn import Kernels, Library
-from ppresnet.onednn.library import BFLOAT16, FLOAT32
+from ppresnet.onednn.api import BFLOAT16, FLOAT32
 
 MAKERS: dict[str, Callable[[], Residual]] = {
     "basic, identity": lambda: BasicBlock(16, (16, 16), "identity"),

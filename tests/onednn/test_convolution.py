@@ -12,7 +12,7 @@ from paddle import nn
 from relative import difference, largest_difference
 
 from ppresnet.onednn import Kernels
-from ppresnet.onednn.library import BFLOAT16
+from ppresnet.onednn.api import BFLOAT16
 
 
 class Case(NamedTuple):

@@ -15,8 +15,8 @@ from ppresnet import onednn, paddle_api
 from ppresnet.errors import RequestError
 from ppresnet.layers import ConvNorm
 from ppresnet.models import create
+from ppresnet.onednn import api, switch
 from ppresnet.onednn import library as c
-from ppresnet.onednn import switch
 
 STOCK = "training kernels: Paddle's own, since "
 
@@ -103,7 +103,7 @@ def fake_version(monkeypatch: pytest.MonkeyPatch, _: Path) -> str:
 
 
 def lose_a_function(monkeypatch: pytest.MonkeyPatch, _: Path) -> str:
-    monkeypatch.setitem(c._FUNCTIONS, "no_such_function", ())
+    monkeypatch.setitem(api.FUNCTIONS, "no_such_function", ())
     return "without the function dnnl_no_such_function"
 
 

@@ -8,7 +8,7 @@ from relative import difference
 
 from ppresnet.layers import ConvNorm
 from ppresnet.onednn import Kernels, Library
-from ppresnet.onednn.library import BFLOAT16
+from ppresnet.onednn.api import BFLOAT16
 
 
 def run(layer: ConvNorm, source: np.ndarray, kernels: Kernels | None) -> list[np.ndarray]:
