@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import paddle
 from paddle import Tensor, nn
@@ -49,18 +49,26 @@ class Gradients:
         """
         if self._ranks.size == 1:
             return
+        tensors = [p.grad if p.grad is not None else paddle.zeros_like(p) for p in self._parameters]
         # A process without images has no gradients, and a parameter that no process used must stay without one.
-        found = self._ranks.add(paddle.to_tensor([float(p.grad is not None) for p in self._parameters]))
-        used = [p for p, count in zip(self._parameters, found.tolist(), strict=True) if count]
-        tensors = [p.grad if p.grad is not None else paddle.zeros_like(p) for p in used]
-        targets: list[Callable[[Tensor], None]] = [_gradient_of(p) for p in used]
+        tensors.append(paddle.to_tensor([float(p.grad is not None) for p in self._parameters]))
         if self._before is not None:
             tensors.append((_flat(self._statistics) - self._before) * share)
-            targets.append(self._move)
+        totals = self._added(tensors)
+        if self._before is not None:
+            self._move(totals.pop())
+        used = totals.pop().tolist()
+        for parameter, total, count in zip(self._parameters, totals, used, strict=True):
+            if count:
+                parameter.grad = total
+
+    def _added(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """Return the sums of tensors over all processes, in few messages."""
+        totals: list[Tensor] = []
         for bucket in buckets([int(tensor.size) for tensor in tensors]):
-            total = self._ranks.add(_flat([tensors[index] for index in bucket]))
-            for index, part in zip(bucket, _cut(total, [tensors[index] for index in bucket]), strict=True):
-                targets[index](part)
+            own = [tensors[index] for index in bucket]
+            totals += _cut(self._ranks.add(_flat(own)), own)
+        return totals
 
     def _move(self, moves: Tensor) -> None:
         for statistic, moved in zip(self._statistics, _cut(self._before + moves, self._statistics), strict=True):
@@ -85,13 +93,6 @@ def buckets(sizes: Sequence[int], limit: int = BUCKET) -> Iterator[list[int]]:
         filled += size
     if bucket:
         yield bucket
-
-
-def _gradient_of(parameter: Tensor) -> Callable[[Tensor], None]:
-    def put(total: Tensor) -> None:
-        parameter.grad = total
-
-    return put
 
 
 def _flat(tensors: Sequence[Tensor]) -> Tensor:

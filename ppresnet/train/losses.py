@@ -17,15 +17,16 @@ def cross_entropy(logits: Tensor, labels: Tensor, smoothing: float = 0.0, kind: 
     With `bce` each class is a yes or no of its own, and the mean is over images and classes.
 
     Args:
-        logits: float32 [batch, classes].
+        logits: [batch, classes], of any floating-point type.
         labels: int64 [batch]; for bce also [batch, classes] of zeros and ones.
         smoothing: share of the target that is spread evenly over all classes (Szegedy et al. 2015, arXiv:1512.00567).
         kind: of the recipe's `train.loss`.
     """
+    logits = logits.astype("float32")  # a loss in float16 would overflow under the scale of AMP
     if kind == "bce":
         targets = _targets(logits, labels)
         spread = targets * (1.0 - smoothing) + targets.mean(axis=1, keepdim=True) * smoothing if smoothing else targets
-        return F.binary_cross_entropy_with_logits(logits.astype("float32"), spread)
+        return F.binary_cross_entropy_with_logits(logits, spread)
     if smoothing == 0.0:
         return F.cross_entropy(logits, labels)
     target = F.label_smooth(F.one_hot(labels, logits.shape[-1]), epsilon=smoothing)
@@ -60,7 +61,7 @@ def summed_cross_entropy(logits: Tensor, labels: Tensor, kind: Kind) -> float:
     """Return the sum over images of the loss that `cross_entropy` is the mean of; arguments as there."""
     if kind == "bce":
         return float(cross_entropy(logits, labels, kind=kind)) * len(labels)
-    return float(F.cross_entropy(logits, labels, reduction="sum"))
+    return float(F.cross_entropy(logits.astype("float32"), labels, reduction="sum"))
 
 
 def distillation(logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:
@@ -69,12 +70,12 @@ def distillation(logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:
     The factor keeps the size of the gradient independent of the temperature (Hinton et al. 2015, arXiv:1503.02531).
 
     Args:
-        logits: of the student, float32 [batch, classes].
+        logits: of the student, [batch, classes], of any floating-point type.
         teacher: logits of the teacher, without a gradient, the same shape.
         temperature: divides both, above 0.
     """
-    target = F.softmax(teacher / temperature)
-    divergence = F.kl_div(F.log_softmax(logits / temperature), target, reduction="batchmean")
+    target = F.softmax(teacher.astype("float32") / temperature)
+    divergence = F.kl_div(F.log_softmax(logits.astype("float32") / temperature), target, reduction="batchmean")
     return divergence * temperature**2
 
 

@@ -50,6 +50,17 @@ def test_distillation_is_the_softened_divergence(temperature: float) -> None:
     assert abs(float(same)) < 1e-5
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("kind", ["cross_entropy", "bce"])
+def test_short_logits_have_a_loss_in_float32(dtype: str, kind: str) -> None:
+    short = paddle.to_tensor(LOGITS).astype(dtype)
+    loss = cross_entropy(short, paddle.to_tensor(LABELS), kind=kind)  # type: ignore[arg-type]
+    same = cross_entropy(short.astype("float32"), paddle.to_tensor(LABELS), kind=kind)  # type: ignore[arg-type]
+    assert loss.dtype == paddle.float32
+    assert float(loss) == float(same)
+    assert np.isfinite(float(loss * 65536.0))  # the largest float16 is 65504
+
+
 SEVERAL, ELSE = RNG.integers(0, 2, (2, 5, 7))
 
 

@@ -160,6 +160,20 @@ def test_resuming_with_workers_changes_nothing(
     _same_run(tmp_path / "workers", tmp_path / "whole")
 
 
+def test_what_a_run_tells_may_change_when_it_goes_on(
+    recipe: Callable[..., RunConfig], tmp_path: Path, send: Callable[[signal.Signals, set[int]], None]
+) -> None:
+    whole = _train(recipe(), tmp_path / "whole")
+    send(signal.SIGTERM, {8})
+    with pytest.raises(InterruptedRunError, match="SIGTERM after step 8"):
+        _train(recipe(), tmp_path / "cut")
+    cut = _train(recipe(log={"every": 1}), tmp_path / "cut", resume=True)
+    assert read(cut.last).weights.keys() == read(whole.last).weights.keys()
+    assert all(np.array_equal(value, read(whole.last).weights[name]) for name, value in read(cut.last).weights.items())
+    told = [len((tmp_path / name / "metrics.jsonl").read_text().splitlines()) for name in ("cut", "whole")]
+    assert told[0] > told[1]
+
+
 def test_resuming_a_finished_run_changes_nothing(recipe: Callable[..., RunConfig], tmp_path: Path) -> None:
     first = _train(recipe(), tmp_path / "run")
     before = (tmp_path / "run" / "metrics.jsonl").read_bytes()
