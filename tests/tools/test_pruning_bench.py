@@ -12,18 +12,25 @@ def rows(before: float, after: list[float]) -> list[dict[str, Any]]:
 
 
 def test_ahead_by_more_than_the_spread_is_accepted() -> None:
-    assert judge(rows(80.1, [85.4, 85.5])) == []
+    assert judge(rows(80.1, [85.4, 85.5]), 86.4) == []
 
 
 def test_a_tie_before_fine_tuning_is_not_ahead() -> None:
-    assert judge(rows(80.0, [85.4, 85.5])) == [
+    assert judge(rows(80.0, [85.4, 85.5]), 86.4) == [
         "-30 % before fine-tuning: expected ours above 80.00 % of PaddleSlim FPGM, found 80.00",
         "-30 % before fine-tuning: expected ours above 80.00 % of PaddleSlim L1, found 80.00",
     ]
 
 
 def test_ahead_by_less_than_the_spread_is_refused() -> None:
-    problems = judge(rows(80.1, [85.0, 85.6]))
+    problems = judge(rows(80.1, [85.0, 85.6]), 86.0)
     assert len(problems) == 2 and problems[1].endswith(
         "expected ours above 85.10 % of PaddleSlim L1 by more than 0.60, found 85.30"
     )
+
+
+def test_a_loss_of_more_than_a_point_is_refused() -> None:
+    assert judge(rows(80.1, [85.4, 85.5]), 86.5) == [
+        "-30 % after fine-tuning: expected ours at 85.50 %, found 85.45",
+        "-50 % after fine-tuning: expected ours at 85.50 %, found 85.45",
+    ]

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,7 +24,9 @@ from ppresnet import cli, hardware
 from ppresnet.errors import CheckFailedError
 from ppresnet.train.journal import read_records
 
-ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from bench.runs import ROOT, Training, results  # a neighbour
+
 NETWORKS = ("plain20", "resnet20", "plain56", "resnet56")
 # The deep residual network has caught up after few epochs if its blocks start as the identity (Goyal et al. 2017,
 # arXiv:1706.02677, section 5.1), which blocks without a skip cannot.
@@ -45,20 +46,18 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="of the runs and the picture")
     parser.add_argument("--epochs", type=int, default=4, metavar="N", help="of every run (default: 4)")
     parser.add_argument("--seeds", type=int, default=2, metavar="N", help="runs of each network (default: 2)")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="runs at a time (default: 1)")
     parser.add_argument("-o", dest="overrides", action="extend", nargs="+", default=[], metavar="KEY=VALUE",
                         help="override keys of all four recipes")  # fmt: skip
     return parser.parse_args(words)
 
 
-def train(network: str, seed: int, wanted: argparse.Namespace) -> Path:
-    """Train a network, or go on where it was stopped, and return the folder of the run."""
-    output: Path = wanted.output / f"{network}_seed{seed}"
+def training(network: str, seed: int, wanted: argparse.Namespace) -> Training:
+    """Return the training of a network with a seed."""
     settings = [f"data.root={wanted.data.resolve()}", f"train.epochs={wanted.epochs}", f"seed={seed}"]
-    recipe, program = ROOT / "configs" / "cifar10" / f"{network}.yaml", ROOT / "tools" / "train.py"
-    command = [sys.executable, program, "-c", recipe, "--output", output, "--resume"]
-    start = START.get(network, [])
-    subprocess.run([*map(str, command), "-o", SAME, *start, *wanted.overrides, *settings], check=True)  # noqa: S603
-    return output
+    overrides = [SAME, *START.get(network, []), *wanted.overrides, *settings]
+    recipe = ROOT / "configs" / "cifar10" / f"{network}.yaml"
+    return Training(recipe, wanted.output / f"{network}_seed{seed}", overrides)
 
 
 def curve(run: Path) -> list[tuple[int, float]]:
@@ -108,10 +107,10 @@ def draw(runs: Mapping[str, Sequence[Path]], picture: Path) -> None:
 
 def main(wanted: argparse.Namespace) -> cli.Result:
     """Train all, print and draw what came of it, and return it."""
-    runs: dict[str, list[Path]] = {network: [] for network in NETWORKS}
-    for seed in range(1, wanted.seeds + 1):
-        for network in NETWORKS:
-            runs[network].append(train(network, seed, wanted))
+    seeds = range(1, wanted.seeds + 1)
+    trainings = {network: [training(network, seed, wanted) for seed in seeds] for network in NETWORKS}
+    results([one for of in trainings.values() for one in of], wanted.jobs)
+    runs = {network: [one.output for one in of] for network, of in trainings.items()}
     losses = {network: [last_loss(folder, wanted.epochs) for folder in of] for network, of in runs.items()}
     draw(runs, wanted.output / "degradation.png")
     for network, values in losses.items():
