@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from ppresnet.files import atomic_write
 from ppresnet.train.calibration import BINS, Calibration
+from ppresnet.train.flow import Flow
 from ppresnet.train.journal import read_records
 
 mpl.use("Agg")
@@ -66,6 +67,28 @@ def draw_reliability(calibration: Calibration, picture: Path) -> None:
     axes.legend()
     counts.bar(middles, calibration.images, width=0.9 / BINS, color="tab:gray")
     counts.set(xlabel="confidence", ylabel="images")
+    _save(figure, picture)
+
+
+def draw_flow(flow: Flow, picture: Path) -> None:
+    """Write a PNG of what each block of a network does to features and gradients, from the first block to the last."""
+    figure = Figure(figsize=(max(8.0, 2.0 + 0.25 * len(flow.blocks)), 8.0), layout="constrained")
+    axes = figure.subplots(4, 1, sharex=True)
+    panels = (
+        ("features (RMS)", {"input": "input_rms", "output": "output_rms"}),
+        ("added / carried", {"change": "change"}),
+        ("gradient (L2 norm)", {"by the output": "gradient", "by the weights": "weight_gradient"}),
+        ("ReLUs", {"zeros": "zeros", "dead channels": "dead_relus"}),
+    )
+    for axis, (title, lines) in zip(axes, panels, strict=True):
+        for label, key in lines.items():
+            values = [getattr(block, key) for block in flow.blocks]
+            axis.plot([np.nan if value is None else value for value in values], marker=".", label=label)
+        axis.set(ylabel=title)
+        axis.grid(alpha=0.3)
+        axis.legend()
+    axes[2].set_yscale("log")
+    axes[3].set_xticks(range(len(flow.blocks)), [block.block for block in flow.blocks], rotation=90, fontsize=7)
     _save(figure, picture)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 ALL = "all"
 NUMBERED = ("stages", "transitions")  # attributes of networks that are lists of parts
@@ -14,10 +14,15 @@ def part_of(name: str) -> str:
     return f"{first}.{rest[0]}" if first in NUMBERED and rest else first
 
 
-def totals(amounts: Iterable[tuple[str, float]]) -> dict[str, float]:
-    """Return the sums over each part, and over `all`, of amounts by structured name."""
+def totals(amounts: Iterable[tuple[str, float]], part: Callable[[str], str] = part_of) -> dict[str, float]:
+    """Return the sums over each part, and over `all`, of amounts by structured name.
+
+    Args:
+        amounts: name and amount of each layer or parameter.
+        part: gives the part that a name belongs to.
+    """
     found: dict[str, float] = {}
     for name, amount in amounts:
-        for part in (part_of(name), ALL):
-            found[part] = found.get(part, 0.0) + amount
+        for key in (part(name), ALL):
+            found[key] = found.get(key, 0.0) + amount
     return found

@@ -10,7 +10,7 @@ import paddle
 from paddle import Tensor, nn
 
 from ppresnet.layers import ConvNorm
-from ppresnet.train.monitors.parts import totals
+from ppresnet.train.monitors.parts import part_of, totals
 from ppresnet.train.monitors.protocol import Numbers
 
 
@@ -51,18 +51,18 @@ class Relus:
         for hook in self._hooks:
             hook.remove()
 
-    def shares(self) -> dict[str, dict[str, float]]:
-        """Return the shares of the period so far, by kind and part."""
+    def shares(self, part: Callable[[str], str] = part_of) -> dict[str, dict[str, float]]:
+        """Return the shares of the period so far, by kind and part; `part` gives that of a structured name."""
         if not self._fired:
             return {}
         fired = {name: np.asarray(counts.numpy(), np.float64) for name, counts in self._fired.items()}
-        positive = totals((name, float(counts.sum())) for name, counts in fired.items())
-        outputs = totals(self._outputs.items())
-        dead = totals((name, float((counts == 0).sum())) for name, counts in fired.items())
-        channels = totals((name, counts.size) for name, counts in fired.items())
+        positive = totals(((name, float(counts.sum())) for name, counts in fired.items()), part)
+        outputs = totals(self._outputs.items(), part)
+        dead = totals(((name, float((counts == 0).sum())) for name, counts in fired.items()), part)
+        channels = totals(((name, counts.size) for name, counts in fired.items()), part)
         return {
-            "sparsity": {part: 1.0 - positive[part] / outputs[part] for part in positive},
-            "dead_relus": {part: dead[part] / channels[part] for part in dead},
+            "sparsity": {name: 1.0 - count / outputs[name] for name, count in positive.items()},
+            "dead_relus": {name: count / channels[name] for name, count in dead.items()},
         }
 
     def _count(self, name: str, _: nn.Layer, __: object, out: Tensor) -> None:
