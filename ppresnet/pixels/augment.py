@@ -1,5 +1,6 @@
 """Random changes to training images; each a small frozen class that is called with the generator to draw from."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -18,10 +19,17 @@ Strength = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class RandomCrop(Frozen):
-    """Pads every side with `padding` pixels of zero and cuts a random square of the input size (CIFAR, He 2015)."""
+    """Pads every side with `padding` pixels and cuts a random square of the input size (CIFAR, He 2015).
+
+    Args:
+        padding: pixels on each side.
+        padding_mode: `constant` pads with zeros; `edge`, `reflect` and `symmetric` go on with the image, as
+            `numpy.pad` and torchvision do.
+    """
 
     name: Literal["random_crop"] = "random_crop"
     padding: Annotated[int, Field(ge=0)] = 0
+    padding_mode: Literal["constant", "edge", "reflect", "symmetric"] = "constant"
 
     def __call__(self, image: NDArray[np.uint8], rng: np.random.Generator, size: int) -> NDArray[np.uint8]:
         """Maps uint8 [height, width, channels] to [size, size, channels].
@@ -33,10 +41,21 @@ class RandomCrop(Frozen):
         free_rows, free_columns = height + 2 * pad - size, width + 2 * pad - size
         if min(free_rows, free_columns) < 0:
             raise ValueError(f"cannot cut {size} x {size} from {height} x {width} with padding {pad}")
+        top, left = int(rng.integers(free_rows + 1)), int(rng.integers(free_columns + 1))
+        if self.padding_mode != "constant":
+            rows, columns = (padded_indices(side, pad, self.padding_mode) for side in (height, width))
+            return image[rows[top : top + size, None], columns[left : left + size]]
         padded = np.zeros((height + 2 * pad, width + 2 * pad, channels), np.uint8)
         padded[pad : pad + height, pad : pad + width] = image
-        top, left = int(rng.integers(free_rows + 1)), int(rng.integers(free_columns + 1))
         return padded[top : top + size, left : left + size]
+
+
+@functools.lru_cache(maxsize=256)
+def padded_indices(side: int, pad: int, mode: Literal["edge", "reflect", "symmetric"]) -> NDArray[np.int64]:
+    """Gives which of `side` pixels stands at each place of a padded side: int64 [side + 2 pad], read-only."""
+    indices = np.pad(np.arange(side, dtype=np.int64), pad, mode=mode)
+    indices.flags.writeable = False
+    return indices
 
 
 class RandomFlip(Frozen):

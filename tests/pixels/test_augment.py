@@ -2,6 +2,7 @@
 
 import colorsys
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -52,6 +53,16 @@ def test_crops_are_all_the_windows_of_the_padded_image(padding: int, size: int) 
     crop = RandomCrop(padding=padding)
     found = {np.ascontiguousarray(crop(IMAGE, generator(seed), size)).tobytes() for seed in range(600)}
     assert found == set(windows(IMAGE, padding, size))
+
+
+@pytest.mark.parametrize("mode", ["edge", "reflect", "symmetric"])
+@pytest.mark.parametrize(("padding", "size"), [(2, 8), (3, 6), (9, 8)])
+def test_crops_of_an_image_that_goes_on(mode: Any, padding: int, size: int) -> None:
+    crop = RandomCrop(padding=padding, padding_mode=mode)
+    padded = np.pad(IMAGE, ((padding, padding), (padding, padding), (0, 0)), mode=mode)
+    found = {crop(IMAGE, generator(seed), size).tobytes() for seed in range(600)}
+    assert found <= set(windows(padded, 0, size))
+    assert len(found) > 20 and found != set(windows(IMAGE, padding, size))
 
 
 def test_crop_that_does_not_fit() -> None:

@@ -127,6 +127,7 @@ HELD_BY: dict[str, str] = {
     "log.textfile": WATCHED + "test_the_textfile_has_the_last_numbers_and_says_that_the_run_ended",
     "log.wandb": WATCHED + "test_the_service_gets_every_number_over_the_step",
     "random_crop.padding": "pixels/test_augment.py::test_crops_are_all_the_windows_of_the_padded_image",
+    "random_crop.padding_mode": "pixels/test_augment.py::test_crops_of_an_image_that_goes_on",
     "random_flip.p": "pixels/test_augment.py::test_flip_follows_its_probability",
     "color_jitter.brightness": JITTER,
     "color_jitter.contrast": JITTER,

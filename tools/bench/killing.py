@@ -51,22 +51,26 @@ class Training:
     epochs: int
     workers: Sequence[int] = (0,)
 
-    def command(self, output: Path, start: int = 0) -> list[str]:
-        """Return the command line that trains or resumes the run, for the start of this number."""
+    def command(self, output: Path, start: int = 0, *more: str) -> list[str]:
+        """Return the command line that trains or resumes the run, for the start of this number; `more` overrides."""
         (workers,) = islice(cycle(self.workers), start, start + 1)
-        settings = (*self.settings, f"data.workers={workers}", f"train.epochs={self.epochs}")
+        settings = (*self.settings, f"data.workers={workers}", f"train.epochs={self.epochs}", *more)
         overrides = [part for setting in settings for part in ("-o", setting)]
         program, recipe = ROOT / "tools" / "train.py", ROOT / "configs" / "digits" / "resnet20.yaml"
         return [sys.executable, str(program), "-c", str(recipe), "--output", str(output), "--resume", *overrides]
 
     def to_the_end(self, output: Path) -> None:
-        """Train to the end.
+        """Train to the end, saved no more often than once an epoch, since nobody will kill it.
 
         Raises:
             CheckFailedError: the command did not succeed.
         """
         done = subprocess.run(  # noqa: S603
-            self.command(output), env=environment(), capture_output=True, text=True, check=False
+            self.command(output, 0, "checkpoint.every_steps=null"),
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode != 0:
             raise CheckFailedError(f"training ended with exit code {done.returncode}:\n{done.stderr[-2000:]}")
