@@ -44,7 +44,8 @@ class RandomCrop(Frozen):
         top, left = int(rng.integers(free_rows + 1)), int(rng.integers(free_columns + 1))
         if self.padding_mode != "constant":
             rows, columns = (padded_indices(side, pad, self.padding_mode) for side in (height, width))
-            return image[rows[top : top + size, None], columns[left : left + size]]
+            cropped: NDArray[np.uint8] = image[rows[top : top + size, None], columns[left : left + size]]
+            return cropped
         padded = np.zeros((height + 2 * pad, width + 2 * pad, channels), np.uint8)
         padded[pad : pad + height, pad : pad + width] = image
         return padded[top : top + size, left : left + size]
@@ -53,7 +54,7 @@ class RandomCrop(Frozen):
 @functools.lru_cache(maxsize=256)
 def padded_indices(side: int, pad: int, mode: Literal["edge", "reflect", "symmetric"]) -> NDArray[np.int64]:
     """Gives which of `side` pixels stands at each place of a padded side: int64 [side + 2 pad], read-only."""
-    indices = np.pad(np.arange(side, dtype=np.int64), pad, mode=mode)
+    indices: NDArray[np.int64] = np.pad(np.arange(side, dtype=np.int64), pad, mode=mode)
     indices.flags.writeable = False
     return indices
 
