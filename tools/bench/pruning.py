@@ -21,6 +21,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,9 @@ from ppresnet import cli, hardware
 from ppresnet.errors import CheckFailedError, RequestError
 from ppresnet.files import atomic_write
 
-ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from bench.runs import ROOT, Training, results  # a neighbour
+
 OURS = "ours"
 RULES: dict[str, tuple[str, ...]] = {
     OURS: (),
@@ -42,6 +45,22 @@ LOSS = 1.0  # points of top-1 that our default may lose against the whole networ
 Row = Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class Cut:
+    """A network that is cut: by which rule, to which share of the MACs, and what is left of them and of its top-1."""
+
+    rule: str
+    share: float
+    macs: float
+    top1: float
+    folder: Path
+    checkpoint: str
+
+    def row(self, after: Sequence[float]) -> Row:
+        """Return what is found, with the top-1 after each fine-tuning."""
+        return {"rule": self.rule, "share": self.share, "macs": self.macs, "before": self.top1, "after": after}
+
+
 def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     """Return the parsed command line."""
     parser = cli.parser(__doc__ or "", recipe=True)
@@ -49,25 +68,25 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--checkpoint", type=Path, required=True, metavar="P", help="the whole network")
     parser.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="of plans, checkpoints and runs")
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="fine-tunings of each network (default: 3)")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="fine-tunings at a time (default: 1)")
     parser.add_argument("--brief", action="store_true", help="at -30 %%, fine-tune nothing but ours")
     parser.add_argument("--importance", nargs="+", default=[], metavar="FLAG", help="of our plan, instead of the usual")
     return parser.parse_args(words)
 
 
-def step(wanted: argparse.Namespace, program: str, answer: Path, *flags: object, more: Sequence[str] = ()) -> Any:
+def step(wanted: argparse.Namespace, program: str, answer: Path, *flags: object) -> Any:
     """Return what a command of this project answers; the answer of an earlier call serves as well."""
     if not answer.exists():
         answer.parent.mkdir(parents=True, exist_ok=True)
-        overrides = (*wanted.overrides, *more)
         command = [sys.executable, ROOT / program, "-c", wanted.config, "--json", answer, *flags]
-        done = subprocess.run([*map(str, command), *(("-o", *overrides) if overrides else ())])  # noqa: S603
+        done = subprocess.run([*map(str, command), *(("-o", *wanted.overrides) if wanted.overrides else ())])  # noqa: S603
         if done.returncode:
             raise RequestError(f"{program} ended with {done.returncode}; see above")
     return json.loads(answer.read_text(encoding="utf-8"))
 
 
-def measure(wanted: argparse.Namespace, rule: str, share: float) -> Row:
-    """Return the accuracy of one network that is cut, before and after it is trained again."""
+def cut(wanted: argparse.Namespace, rule: str, share: float) -> Cut:
+    """Return one network that is cut, and how well it does before it is trained again."""
     folder = wanted.output / f"{rule.replace(' ', '_').lower()}_{share:.0%}".replace("%", "")
     flags = RULES[rule] or tuple(wanted.importance)
     whole, plan = ("--checkpoint", wanted.checkpoint), folder / "plan.json"
@@ -76,18 +95,20 @@ def measure(wanted: argparse.Namespace, rule: str, share: float) -> Row:
         "--output", plan, *flags,
     )  # fmt: skip
     fitted = FITTED if rule == OURS else ()
-    cut = step(
+    made = step(
         wanted, "deploy/slim/cut.py", folder / "cut.json", *whole, "--plan", plan, "--output", folder / "cut", *fitted
     )
-    before = step(wanted, "tools/eval.py", folder / "eval.json", "--checkpoint", cut["checkpoint"])
-    after = []
-    seeds = 0 if wanted.brief and rule != OURS and share > min(SHARES) else wanted.seeds
-    for seed in range(1, seeds + 1):
-        tuned = (f"init_from={cut['checkpoint']}", f"seed={seed}")
-        run = ("--output", folder / f"seed{seed}", "--resume")
-        after.append(step(wanted, "tools/train.py", folder / f"seed{seed}.json", *run, more=tuned)["top1"])
+    found = step(wanted, "tools/eval.py", folder / "eval.json", "--checkpoint", made["checkpoint"])
     left = planned["after"]["macs"] / planned["before"]["macs"]
-    return {"rule": rule, "share": share, "macs": left, "before": before["top1"], "after": after}
+    return Cut(rule, share, left, found["top1"], folder, made["checkpoint"])
+
+
+def tunings(one: Cut, wanted: argparse.Namespace) -> list[Training]:
+    """Return the fine-tunings of a network that is cut, one for each seed."""
+    unasked = wanted.brief and one.rule != OURS and one.share > min(SHARES)
+    begin = [*wanted.overrides, f"init_from={one.checkpoint}"]
+    seeds = range(1, 1 + (0 if unasked else wanted.seeds))
+    return [Training(wanted.config, one.folder / f"seed{seed}", [*begin, f"seed={seed}"]) for seed in seeds]
 
 
 def judge(rows: Sequence[Row], whole: float) -> list[str]:
@@ -118,7 +139,10 @@ def judge(rows: Sequence[Row], whole: float) -> list[str]:
 def main(wanted: argparse.Namespace) -> cli.Result:
     """Cut, evaluate and train all, and return what came of it."""
     whole = step(wanted, "tools/eval.py", wanted.output / "whole.json", "--checkpoint", wanted.checkpoint)
-    rows = [measure(wanted, rule, share) for share in SHARES for rule in RULES]
+    cuts = [cut(wanted, rule, share) for share in SHARES for rule in RULES]
+    planned = [tunings(one, wanted) for one in cuts]
+    tuned = iter(results([training for of in planned for training in of], wanted.jobs))
+    rows = [one.row([next(tuned)["top1"] for _ in of]) for one, of in zip(cuts, planned, strict=True)]
     print(f"whole network: {whole['top1']:.2f} %")
     for row in rows:
         after = ", ".join(f"{value:.2f}" for value in row["after"])
