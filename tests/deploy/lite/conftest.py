@@ -1,29 +1,16 @@
-"""The second interpreter, and the small bundle converted once for each option."""
+"""The small bundle, converted once for each option."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 import bundles
 import pytest
-from absent import absent
 
 from deploy.lite.conversion import Source
-from deploy.lite.interpreter import prepare
 from deploy.lite.options import Options
 from ppresnet.bundle import PARAMS, PDMODEL, Bundle, read_bundle
-from ppresnet.errors import PpresnetError
 
 Convert = Callable[[str, str], tuple[Path, Path]]
-
-
-@pytest.fixture(scope="session")
-def python() -> Path:
-    """The interpreter that has Paddle Lite; it is set up when it is missing."""
-    try:
-        return prepare(print)
-    except PpresnetError as error:
-        absent(f"NOT TESTED, as Paddle Lite is missing: {error}")
-        raise
 
 
 @pytest.fixture(scope="session")
