@@ -30,6 +30,12 @@ def main(arguments: argparse.Namespace) -> cli.Result:
     from ppresnet.train.multilabel import MultiLabelEvaluation
 
     result = evaluate_split(model_of(found.checkpoint), config, arguments.tta)
+    trained: list[str] = found.checkpoint.progress.get("classes") or []
+    if trained and trained != list(result.classes):
+        cli.say(
+            f"the network was trained on the classes {', '.join(trained[:5])} ... and these images have "
+            f"{', '.join(result.classes[:5])} ...: they are compared in this order"
+        )
     views = "" if arguments.tta == "none" else f", views: {arguments.tta}"
     title = f"{config.name}, split '{config.data.val}'{views}"
     if isinstance(result, MultiLabelEvaluation):

@@ -15,12 +15,14 @@ from ppresnet.hardware import THREADS_VARIABLE
 from ppresnet.train.launch import launch
 
 
-def count_of(asked: str | None, config: RunConfig) -> int:
+def count_of(asked: str | None, config: RunConfig, before: Mapping[str, Any] | None = None) -> int:
     """Return the processes to train in.
 
     Args:
         asked: on the command line, a number or `auto`; None takes that of the recipe.
         config: the recipe.
+        before: hardware.json of the run that is resumed; `auto` takes its number again, since batches and masks are
+            shared out by it.
 
     Raises:
         RequestError: it is neither, or there is a GPU to train on.
@@ -30,6 +32,9 @@ def count_of(asked: str | None, config: RunConfig) -> int:
         raise RequestError(f"--cpu-processes: expected auto or a number from 1 on, found '{wanted}'")
     if wanted in (1, "1"):
         return 1
+    used = (before or {}).get("processes")
+    if wanted == "auto" and isinstance(used, int) and used >= 1:
+        return used
     if hardware.choose_device(config.hardware.device) == "cpu":
         return chosen_count(config, cli.say) if wanted == "auto" else int(wanted)
     if wanted == "auto":

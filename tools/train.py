@@ -25,7 +25,7 @@ def main(arguments: argparse.Namespace) -> cli.Result:
             return None
         output = arguments.output or Path(config.output)
         before = stored_hardware(output) if arguments.resume else None
-        processes = count_of(arguments.cpu_processes, config) if place.size == 1 else 1
+        processes = count_of(arguments.cpu_processes, config, before) if place.size == 1 else 1
         if processes == 1:
             return train_here(arguments, config, output, place, before)
         several(Path(__file__), processes, config, before)

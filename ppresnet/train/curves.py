@@ -29,7 +29,8 @@ def draw_curves(metrics: Path, picture: Path) -> None:
                 axis.plot(*zip(*points, strict=True), label=label, marker="." if kind == "eval" else None)
         axis.set(title=title, xlabel="step")
         axis.grid(alpha=0.3)
-    axes[0].legend()
+    if records:
+        axes[0].legend()
     _save(figure, picture)
 
 

@@ -64,9 +64,18 @@ class Journal:
         self.sinks.close()
 
     def rewind(self, length: int) -> None:
-        """Cut the file to the bytes that the restored checkpoint knew of; what came later will be written anew."""
-        with self.path.open("ab") as file:
-            file.truncate(length)
+        """Cut the file to the bytes that the restored checkpoint knew of; what came later will be written anew.
+
+        Where it is shorter, since it was lost or copied in part, its whole lines stay, and it says so.
+        """
+        with self.path.open("ab+") as file:
+            found = file.tell()
+            if found >= length:
+                file.truncate(length)
+                return
+            file.seek(0)
+            file.truncate(file.read().rfind(b"\n") + 1)
+        self.say(f"{self.path} has {found} of the {length} bytes that the checkpoint knows of; the records are lost")
 
     def sync(self) -> int:
         """Force the file to the disk and return its length in bytes, which the checkpoint keeps."""

@@ -9,8 +9,10 @@ from typing import TypeVar
 from ppresnet.errors import RequestError
 
 Result = TypeVar("Result")
-# What Paddle says in a RuntimeError or SystemError when an allocation fails, seen in 2.6.2 and 3.3.1.
-_SIGNS = ("ResourceExhausted", "out of memory", "Out of memory", "cannot allocate memory")
+# What is said when an allocation fails, seen in Paddle 2.6.2 and 3.3.1: its own errors, oneDNN's status, and those of
+# Python, which come out of the backward pass of a PyLayer as the text of an OSError.
+_SIGNS = ("ResourceExhausted", "out of memory", "Out of memory", "cannot allocate memory", "MemoryError",
+          "Unable to allocate")  # fmt: skip
 
 
 @dataclass
@@ -43,7 +45,7 @@ class Memory:
         while True:
             try:
                 return work()
-            except (MemoryError, RuntimeError, SystemError) as error:
+            except Exception as error:
                 if not exhausted(error):
                     raise
                 if self.parts >= images:

@@ -56,6 +56,7 @@ class Progress:
         ema_steps: optimiser steps in the moving average.
         parts: into which a batch is cut, since memory ran out.
         classes: names in the order of the labels.
+        images: to train on; 0 where an older version did not write it.
     """
 
     epoch: int = 0
@@ -71,6 +72,7 @@ class Progress:
     ema_steps: int = 0
     parts: int = 1
     classes: list[str] = field(default_factory=list)
+    images: int = 0
 
     def to_dict(self) -> dict[str, object]:
         """Return plain data for JSON."""

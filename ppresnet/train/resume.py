@@ -1,10 +1,15 @@
 """Whether a stored run is the one that the recipe describes."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from ppresnet.config import RunConfig, to_dict
-from ppresnet.errors import ConfigError
+from ppresnet.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from ppresnet.train.progress import Progress
 
 # What may change between the parts of one run without changing its result.
 _FREE = ("name", "output", "hardware", "checkpoint", "data.root", "data.workers", "data.cache_mb", "init_from", "log")
@@ -25,6 +30,22 @@ def expect_same_run(config: RunConfig, stored: Mapping[str, Any]) -> None:
         raise ConfigError(
             *differences, "put the stored value back, or start a new run with init_from and another output"
         )
+
+
+def expect_same_images(stored: Progress, now: Progress) -> None:
+    """Check that the images are those that the run was trained on so far, wherever they are now.
+
+    Raises:
+        DataError: there are other classes, or another number of images.
+    """
+    if stored.classes and stored.classes != now.classes:
+        raise DataError(f"--resume: expected images of the classes {_some(stored.classes)}, found {_some(now.classes)}")
+    if stored.images and stored.images != now.images:
+        raise DataError(f"--resume: expected {stored.images} images to train on, found {now.images}")
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def deciding(config: RunConfig) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from ppresnet.train.plan import Plan
 from ppresnet.train.preempt import Preemption
 from ppresnet.train.progress import Progress
 from ppresnet.train.ranks import ALONE, Ranks
-from ppresnet.train.resume import expect_same_run
+from ppresnet.train.resume import expect_same_images, expect_same_run
 from ppresnet.train.seeds import derive
 from ppresnet.train.sharing import shared_checkpoint
 from ppresnet.train.start import assemble_step, starting_point, teacher_of
@@ -153,9 +153,10 @@ def _assemble(
     stack: ExitStack,
 ) -> Trainer:
     train_source, val_source = sources
-    progress = Progress(classes=list(train_source.classes))
+    progress = Progress(classes=list(train_source.classes), images=len(train_source))
     if restored is not None:
-        progress = Progress.from_dict(restored.progress)
+        now, progress = progress, Progress.from_dict(restored.progress)
+        expect_same_images(progress, now)
         progress.attach(step)
     broken = BrokenReport(config.data.max_broken, len(train_source))
     broken.add(Broken(name, reason) for name, reason in progress.broken.items())
@@ -207,7 +208,7 @@ def _opening(trainer: Trainer, newest: Path | None) -> str:
 def _result(trainer: Trainer) -> RunResult:
     best, store = trainer.progress.best, trainer.store
     if best is None:
-        raise CheckpointError(f"{store.directory} records no evaluation; train at least one epoch")
+        raise CheckpointError(f"{store.directory} records no evaluation with a finite loss; train at least one epoch")
     return RunResult(
         top1=best.top1,
         loss=best.loss,

@@ -57,6 +57,15 @@ def starting_point(
     return spec, initial
 
 
+def decided_line(config: RunConfig, spec: ModelSpec) -> str | None:
+    """Return which keys of `model` the network of a checkpoint overrules, None for none of them."""
+    pairs = {
+        key: (getattr(config.model, key), getattr(spec, key)) for key in ("name", "act", "norm", "dropout", "drop_path")
+    }
+    other = [f"model.{key} {found} instead of {wanted}" for key, (wanted, found) in pairs.items() if wanted != found]
+    return f"the checkpoint decides the network: {', '.join(other)}" if other else None
+
+
 def assemble_step(
     config: RunConfig,
     spec: ModelSpec,
@@ -87,7 +96,8 @@ def assemble_step(
     if restored is not None:
         restore_optimizer(optimizer, model, restored.optimizer)
     model, optimizer = amp.decorated(config.amp, device, model, optimizer)
-    for line in (scaling_line(config), amp.without_effect(config.amp, device)):
+    decided = decided_line(config, spec) if initial is not None else None
+    for line in (decided, scaling_line(config), amp.without_effect(config.amp, device)):
         if line:
             report(line)
     decay = config.ema.decay

@@ -85,6 +85,7 @@ class Step:
         Raises:
             RequestError: memory runs out however small the parts of a batch are.
         """
+        self.optimizer.set_lr(rate * self.guard.slowdown)  # of a step that is left out too: the journal tells it
         own = [len(batch.labels) for batch in group]
         images = self._images(own)
         if not images:
@@ -99,7 +100,6 @@ class Step:
         if verdict == "go":
             if self.sparsity is not None:
                 self.sparsity.add()
-            self.optimizer.set_lr(rate * self.guard.slowdown)
             clip_gradients(self.model, self.config.optim.clip_norm)
             self.optimizer.step()
             if self.ema is not None:
@@ -158,7 +158,7 @@ class Step:
 
     @property
     def _synchronised(self) -> bool:
-        return self.ranks.size > 1 and self.config.model.norm == "sync_batch"
+        return self.ranks.size > 1 and self.model.spec.norm == "sync_batch"
 
     def _images(self, own: Sequence[int]) -> int:
         images, left_out = map(int, self.ranks.total(np.array([sum(own), 0 in own], np.int64)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -156,10 +157,11 @@ class Trainer:
         fault = self.step.fault(group, self.progress.epoch, step)
         progress = None if last else self.snapshots.go_back()
         if progress is None:
+            kept = "the last checkpoint is good" if self.store.steps() else "there is no checkpoint yet"
             raise DivergedError(
                 f"step {step}: {self.config.guard.skips + 1} bad steps in a row; {fault}; the weights were not changed "
-                "by them and the last checkpoint is good; lower optim.lr, lengthen schedule.warmup_epochs or set "
-                "optim.clip_norm, and start again"
+                f"by them and {kept}; lower optim.lr, lengthen schedule.warmup_epochs or set optim.clip_norm, and "
+                "start again"
             )
         self.progress = progress
         self.progress.guard.rollbacks, self.progress.guard.skipped = guard.rollbacks, 0
@@ -226,12 +228,14 @@ class Trainer:
             f"{'' if precision is None else f'mAP {precision:.2f} %, '}loss {result.loss:.4f}, "
             f"{self.throughput.rate:.0f} images/s"
         )
-        if progress.best is not None and result.score <= progress.best.score:
-            progress.stale += 1
-            return False
-        progress.stale = 0
-        progress.best = Best(progress.step, result.top1, result.loss, precision)
-        return True
+        if not math.isfinite(result.loss):
+            self.journal.say(f"epoch {progress.epoch}: the loss of this evaluation is {result.loss}; it cannot be best")
+        elif progress.best is None or result.score > progress.best.score:
+            progress.stale = 0
+            progress.best = Best(progress.step, result.top1, result.loss, precision)
+            return True
+        progress.stale += 1
+        return False
 
     def _out_of_patience(self) -> bool:
         patience = self.config.train.patience

@@ -149,6 +149,14 @@ def test_whole_network_trains_the_same(enabled: onednn.Kernels, monkeypatch: pyt
     assert found[1] == pytest.approx(expected[1], rel=1e-3)
 
 
+def test_whole_network_of_fused_blocks_trains_the_same(fused: onednn.Kernels) -> None:
+    found = gradients(network()), losses(network(), 5)
+    onednn.disable()
+    expected = gradients(network()), losses(network(), 5)
+    assert largest_difference(found[0], expected[0]) <= 1e-4
+    assert found[1] == pytest.approx(expected[1], rel=1e-3)
+
+
 def test_same_bits_every_time(enabled: onednn.Kernels) -> None:
     assert losses(network(), 3) == losses(network(), 3)
 

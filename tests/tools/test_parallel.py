@@ -239,6 +239,8 @@ def test_the_command_line_wins_over_the_recipe(asked: list[int]) -> None:
     assert parallel.count_of("1", several) == 1
     assert parallel.count_of("4", several) == 4
     assert parallel.count_of("auto", several) == 2
+    assert parallel.count_of("auto", several, {"processes": 5}) == 5, "that of the run that is resumed"
+    assert parallel.count_of("4", several, {"processes": 5}) == 4
     for wrong in ("0", "-1", "two", "1.5"):
         with pytest.raises(RequestError, match="expected auto or a number from 1 on"):
             parallel.count_of(wrong, several)

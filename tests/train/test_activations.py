@@ -69,12 +69,12 @@ from ppresnet import hardware
 hardware.import_paddle()
 import paddle
 from ppresnet import onednn
-from ppresnet.layers import ConvNorm
 from ppresnet.models import create
+from ppresnet.train.kernels import COMPOSITES
 from ppresnet.train.activations import MB, measure_activations, segments_for
 from ppresnet.train.recompute import recompute_blocks
 kernels, budget = sys.argv[1], int(sys.argv[2])
-onednn.enable(kernels, "float32", [ConvNorm])
+onednn.enable(kernels, "float32", **COMPOSITES)
 model = create("cifar_resnet56", in_channels=3)
 model.train()
 images = paddle.randn([64, 3, 32, 32])

@@ -57,6 +57,16 @@ def test_each_rollback_halves_the_learning_rate() -> None:
     assert [Guard(rollbacks=count).slowdown for count in range(3)] == [1.0, 0.5, 0.25]
 
 
+def test_a_step_learns_at_that_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    step, recorder = rank_worker.step_of(from_dict({}), ALONE)
+    rates: list[float] = []
+    monkeypatch.setattr(recorder, "set_lr", rates.append)
+    step.guard = Guard(rollbacks=1)
+    group = [Batch(np.ones((2, 1, 8, 8), np.float32), np.arange(2), np.arange(2), ())]
+    step.run(group, 0, 0, 0.1)
+    assert rates == [0.05]
+
+
 @pytest.fixture
 def model() -> nn.Layer:
     paddle.seed(0)

@@ -6,6 +6,7 @@ import numpy as np
 import paddle
 import pytest
 import rank_worker
+from paddle.autograd import PyLayer
 from relative import difference
 
 from ppresnet.config import from_dict
@@ -82,6 +83,29 @@ def test_what_paddle_says_is_understood() -> None:
         paddle.zeros([2**40, 2**8])
     assert exhausted(caught.value)
     assert not exhausted(RuntimeError("InvalidArgument: shapes differ"))
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), SystemError("ResourceExhaustedError"), RuntimeError("dnnl_x: out of memory")]
+)
+def test_what_fails_in_a_backward_pass_is_understood(error: Exception) -> None:
+    """Paddle gives an error there another type, and its text to that."""
+
+    class Fails(PyLayer):
+        @staticmethod
+        def forward(context: Any, x: paddle.Tensor) -> paddle.Tensor:
+            return x * 1.0
+
+        @staticmethod
+        def backward(context: Any, gradient: paddle.Tensor) -> paddle.Tensor:
+            if gradient.shape[0] > 4:
+                raise error
+            return gradient * 1.0
+
+    step, recorder, lines = step_on(None)
+    step.model.head.register_forward_pre_hook(lambda _, given: (Fails.apply(given[0]),))
+    assert step.run([batch(8)], 0, 0, 0.1)[0] == "go"
+    assert lines == ["memory ran out; from here on every batch is cut into 2 parts"] and recorder.gradients
 
 
 def test_another_error_is_not_hidden() -> None:

@@ -9,25 +9,26 @@ from paddle import nn
 
 from ppresnet import onednn
 from ppresnet.errors import ConfigError
-from ppresnet.layers import ConvNorm
 from ppresnet.models import build, freeze
-from ppresnet.spec import spec_of
+from ppresnet.spec import ModelSpec, spec_of
 from ppresnet.train import recompute
+from ppresnet.train.kernels import COMPOSITES
 from ppresnet.train.recompute import kept_statistics, recompute_blocks
 
 SPEC = spec_of("cifar_resnet20", in_channels=3, input_size=16, dropout=0.2, drop_path=0.3)
+FUSED = SPEC.model_copy(update={"drop_path": 0.0})  # whose blocks the kernels run as one
 
 
 @pytest.fixture(params=["onednn", "paddle"])
 def kernels(request: pytest.FixtureRequest) -> Iterator[str]:
-    onednn.enable("auto" if request.param == "onednn" else "disabled", units=[ConvNorm])
+    onednn.enable("auto" if request.param == "onednn" else "disabled", **COMPOSITES)
     yield request.param
     onednn.disable()
 
 
-def network(every: int) -> nn.Layer:
+def network(every: int, spec: ModelSpec = SPEC) -> nn.Layer:
     paddle.seed(3)
-    model = build(SPEC)
+    model = build(spec)
     recompute_blocks(model, every)
     model.train()
     return model
@@ -44,9 +45,10 @@ def step(model: nn.Layer) -> dict[str, np.ndarray]:
     return found | {name: tensor.numpy() for name, tensor in model.state_dict().items()}
 
 
+@pytest.mark.parametrize("spec", [SPEC, FUSED], ids=["drop path", "fused"])
 @pytest.mark.parametrize("every", [1, 2, 100])
-def test_gradients_masks_and_statistics_are_bit_equal(every: int, kernels: str) -> None:
-    plain, again = step(network(0)), step(network(every))
+def test_gradients_masks_and_statistics_are_bit_equal(every: int, spec: ModelSpec, kernels: str) -> None:
+    plain, again = step(network(0, spec)), step(network(every, spec))
     assert plain.keys() == again.keys()
     for name, values in plain.items():
         np.testing.assert_array_equal(again[name], values, err_msg=name)

@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import json
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -183,6 +184,51 @@ def test_resuming_a_finished_run_changes_nothing(recipe: Callable[..., RunConfig
     assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == before
 
 
+def test_metrics_that_were_lost_or_cut_off_are_told_of_and_gone_on_with(
+    recipe: Callable[..., RunConfig], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _train(recipe(train={"epochs": 3, "patience": 1}), tmp_path / "run")
+    journal = tmp_path / "run" / "metrics.jsonl"
+    whole = journal.read_bytes()
+    for kept, lines in ((None, 0), (whole[: whole.index(b"\n") + 9], 1)):
+        journal.unlink()
+        if kept is not None:
+            journal.write_bytes(kept)
+        _train(recipe(train={"epochs": 3, "patience": 1}), tmp_path / "run", resume=True)
+        assert len(read_records(journal)) == lines
+        assert f"has {len(kept or b'')} of the {len(whole)} bytes" in capsys.readouterr().err.replace("\n", "")
+
+
+def test_other_images_are_not_gone_on_with(recipe: Callable[..., RunConfig], stripes: Path, tmp_path: Path) -> None:
+    _train(recipe(train={"epochs": 1}), tmp_path / "run")
+    other = tmp_path / "other"
+    shutil.copytree(stripes, other)
+    (other / "train" / "vertical" / "00.png").unlink()
+    with pytest.raises(DataError, match="expected 48 images to train on, found 47"):
+        _train(recipe(train={"epochs": 1}, data={"root": str(other)}), tmp_path / "run", resume=True)
+    for split in ("train", "test"):
+        (other / split / "vertical").rename(other / split / "across")
+    with pytest.raises(DataError, match="classes horizontal, vertical, found across, horizontal"):
+        _train(recipe(train={"epochs": 1}, data={"root": str(other)}), tmp_path / "run", resume=True)
+
+
+def test_an_evaluation_without_a_finite_loss_is_not_the_best(
+    recipe: Callable[..., RunConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, calls = trainer.evaluate, itertools.count(1)
+
+    def evaluate(*given: Any) -> Any:
+        result = own(*given)
+        if next(calls) != 2:
+            result.sums[:] = float("nan")
+        return result
+
+    monkeypatch.setattr(trainer, "evaluate", evaluate)
+    result = _train(recipe(), tmp_path)
+    assert result.checkpoint.endswith("step-00000012") and np.isfinite(result.loss)
+    assert read(result.last).progress["stale"] == 1
+
+
 def test_accumulated_batches_are_one_step(recipe: Callable[..., RunConfig], tmp_path: Path) -> None:
     result = _train(recipe(train={"accumulate": 4, "epochs": 1}), tmp_path / "run")
     assert read(result.last).progress["step"] == 2  # 6 batches: 4 and 2
@@ -195,6 +241,10 @@ def test_init_from_starts_with_the_weights_of_a_run(recipe: Callable[..., RunCon
     ours, theirs = read(second.last).weights, read(first.checkpoint).weights
     kernels = [name for name in ours if not name.endswith(("_mean", "_variance"))]
     assert kernels and all(np.abs(ours[name] - theirs[name]).max() < 1e-6 for name in kernels)
+    told: list[str] = []
+    deeper = recipe(init_from=str(tmp_path / "first"), model={"name": "cifar_resnet32"}, train={"epochs": 1})
+    train(deeper, tmp_path / "deeper", MACHINE, report=told.append)
+    assert "the checkpoint decides the network: model.name cifar_resnet20 instead of cifar_resnet32" in told
     with pytest.raises(ConfigError, match="2 classes and 1 input channels; the recipe wants 10"):
         wider = {"model": {"num_classes": 10}, "data": {"format": "digits", "root": None}}
         _train(recipe(init_from=str(tmp_path / "first"), **wider), tmp_path / "third")

@@ -16,11 +16,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ppresnet import hardware
-from ppresnet.errors import PpresnetError, RequestError
+from ppresnet import cli, hardware
+from ppresnet.errors import CheckFailedError, RequestError
 from ppresnet.hardware import MKL_VARIABLE, THREADS_VARIABLE
 
 SETTINGS = ("stock", "chosen")
+TIMES_STOCK = 2.5
 
 
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
@@ -31,6 +32,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--size", type=int, default=224, help="height and width of the images")
     parser.add_argument("--steps", type=int, default=4, help="counted steps of one run")
     parser.add_argument("--rounds", type=int, default=2, help="runs of each setting")
+    parser.add_argument("--check", action="store_true", help=f"fail below {TIMES_STOCK} times stock settings")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there")
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
     parser.add_argument("--one", choices=SETTINGS, help=argparse.SUPPRESS)
@@ -121,24 +123,18 @@ def report(result: dict[str, Any]) -> str:
     )
 
 
-def main() -> int:
+def main(wanted: argparse.Namespace) -> cli.Result:
     """Run the comparison, or one run of it."""
-    wanted = arguments()
-    try:
-        if wanted.one:
-            print(json.dumps(train(wanted)))
-            return 0
-        result = compare(wanted)
-    except PpresnetError as error:
-        if wanted.debug:
-            raise
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
+    if wanted.one:
+        print(json.dumps(train(wanted)))
+        return None
+    result = compare(wanted)
     print(report(result))
-    if wanted.json:
-        wanted.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    return 0
+    if wanted.check and result["ratio"] < TIMES_STOCK:
+        cli.write_json(wanted, result)
+        raise CheckFailedError(f"expected {TIMES_STOCK} times the speed of stock settings, found {result['ratio']:.2f}")
+    return result
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(cli.run(main, arguments()))

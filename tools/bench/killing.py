@@ -99,6 +99,7 @@ def kill_often(training: Training, output: Path, kills: int, seed: int) -> Tally
     while tally.kills < kills or 2 * tally.inside_save < tally.kills:
         aim_at_save = tally.inside_save <= tally.kills - tally.inside_save
         number = signal.SIGKILL if aim_at_save else rng.choice((signal.SIGKILL, signal.SIGTERM))
+        before = set(_staging(output / "checkpoints"))  # left by earlier kills
         with tempfile.TemporaryFile() as log:
             command = training.command(output, tally.kills)
             process = subprocess.Popen(command, env=environment(), stderr=log, stdout=log)  # noqa: S603
@@ -108,7 +109,7 @@ def kill_often(training: Training, output: Path, kills: int, seed: int) -> Tally
             log.seek(0)
             _expect_killed(code, number, log.read().decode(), tally)
         tally.kills += 1
-        tally.inside_save += bool(_staging(output / "checkpoints"))
+        tally.inside_save += bool(set(_staging(output / "checkpoints")) - before)
         tally.terminated += number == signal.SIGTERM
     return tally
 

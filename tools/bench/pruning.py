@@ -75,13 +75,22 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def step(wanted: argparse.Namespace, program: str, answer: Path, *flags: object) -> Any:
-    """Return what a command of this project answers; the answer of an earlier call serves as well."""
+    """Return what a command of this project answers; the answer of an earlier call serves as well.
+
+    Raises:
+        RequestError: the command failed, or the earlier answer is that of another one.
+    """
+    command = [*map(str, (program, "-c", wanted.config, "--json", answer, *flags))]
+    command += ["-o", *wanted.overrides] if wanted.overrides else []
+    asked = answer.with_suffix(".command")
     if not answer.exists():
         answer.parent.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, ROOT / program, "-c", wanted.config, "--json", answer, *flags]
-        done = subprocess.run([*map(str, command), *(("-o", *wanted.overrides) if wanted.overrides else ())])  # noqa: S603
+        atomic_write(asked, "\n".join(command))
+        done = subprocess.run([sys.executable, str(ROOT / command[0]), *command[1:]])  # noqa: S603
         if done.returncode:
             raise RequestError(f"{program} ended with {done.returncode}; see above")
+    if asked.read_text(encoding="utf-8") != "\n".join(command):
+        raise RequestError(f"{answer} answers another command, see {asked}; give another --output")
     return json.loads(answer.read_text(encoding="utf-8"))
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ppresnet import cli, hardware
-from ppresnet.errors import RequestError
+from ppresnet.errors import CheckFailedError, RequestError
 from ppresnet.hardware import MKL_VARIABLE, THREADS_VARIABLE
 
 WORKLOADS = {"cifar_resnet20": (128, 32, 20), "resnet50": (16, 224, 6)}  # batch, size, steps
@@ -141,9 +141,11 @@ def main(wanted: argparse.Namespace) -> cli.Result:
         found += rows(runs[model], model)
     show(found)
     problems = judge(found)
-    for problem in problems:
-        print(problem)
-    return {"machine": hardware.machine(), "rows": found, "problems": problems, "runs": runs}
+    result = {"machine": hardware.machine(), "rows": found, "problems": problems, "runs": runs}
+    if problems:
+        cli.write_json(wanted, result)
+        raise CheckFailedError("\n".join(problems))
+    return result
 
 
 if __name__ == "__main__":
