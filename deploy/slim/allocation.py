@@ -12,7 +12,7 @@ import numpy as np
 
 from deploy.slim.groups import ChannelGraph, Group
 from deploy.slim.importance import Scores, relative
-from ppresnet.errors import RequestError
+from ppresnet.errors import RequestError, did_you_mean
 
 Counts = dict[str, int]
 Curve = Sequence[tuple[float, float]]  # share that goes, points of accuracy (or loss) that it costs
@@ -43,8 +43,21 @@ class Limits:
         """Return whether a group may lose anything."""
         if group.units < 2 or self.scope not in ("all", "trunk" if group.trunk else "internal"):
             return False
-        names = [group.name, *(member.tensor for member in group.members if member.role != "columns")]
-        return not any(fnmatch(name, pattern) for pattern in self.protected for name in names)
+        return not any(fnmatch(name, pattern) for pattern in self.protected for name in _names(group))
+
+    def expect_names_in(self, graph: ChannelGraph) -> None:
+        """Check that every pattern of `protected` names something.
+
+        Raises:
+            RequestError: one would protect nothing.
+        """
+        known = [name for group in (*graph.groups.values(), *graph.frozen.values()) for name in _names(group)]
+        for pattern in self.protected:
+            if not any(fnmatch(name, pattern) for name in known):
+                raise RequestError(
+                    f"'{pattern}' protects nothing: expected a group, a tensor or a pattern such as 'stages.0.*'"
+                    f"{did_you_mean(pattern, known)}"
+                )
 
     def rounded(self, group: Group, wanted: float) -> int:
         """Return the units to keep, near those wanted and within the limits."""
@@ -55,6 +68,10 @@ class Limits:
         return (
             group.units if least >= group.units else int(min(max(int(wanted / step + 0.5) * step, least), group.units))
         )
+
+
+def _names(group: Group) -> list[str]:
+    return [group.name, *(member.tensor for member in group.members if member.role != "columns")]
 
 
 @dataclass(frozen=True)
@@ -131,7 +148,8 @@ def sensitive(
     if missing := [group.name for group in graph if limits.allows(group) and not curves.get(group.name)]:
         raise RequestError(
             f"no sensitivity was measured for group '{missing[0]}' and {len(missing) - 1} more; "
-            "run deploy/slim/sensitivity.py for this checkpoint, or choose another allocation"
+            "run deploy/slim/sensitivity.py for this checkpoint, with larger --shares for small groups, or choose "
+            "another allocation"
         )
     rising = {name: _rising(curve) for name, curve in curves.items() if curve}
     dearest = max((costs[-1] for _, costs in rising.values()), default=0.0)

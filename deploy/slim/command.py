@@ -54,7 +54,7 @@ def add_importance(made: argparse.ArgumentParser) -> None:
         "--aggregate", choices=AGGREGATES, default=USUAL_AGGREGATE, help="over the tensors of a group (%(default)s)"
     )
     made.add_argument("--seed", type=int, default=0, metavar="N", help="of random scores (default 0)")
-    made.add_argument("--images", type=int, default=512, metavar="N", help="training images for taylor (default 512)")
+    made.add_argument("--images", type=count, default=512, metavar="N", help="training images for taylor (default 512)")
 
 
 def expect_engine(arguments: argparse.Namespace) -> None:
@@ -79,6 +79,48 @@ def expect_engine(arguments: argparse.Namespace) -> None:
             raise RequestError(
                 f"--engine paddleslim: expected {expected}, found {flag}; change it, or --engine ppresnet"
             )
+
+
+def expect_channels(arguments: argparse.Namespace) -> None:
+    """Check that a plan of blocks is not asked for what only a plan of channels can do.
+
+    Raises:
+        RequestError: a flag would be ignored.
+    """
+    ignored = {
+        "--protect": bool(arguments.protect),
+        "--scope": arguments.scope != "all",
+        "--minimum": arguments.minimum != 1,
+        "--trunk-share": arguments.trunk_share != 1.0,
+        "--steps": arguments.steps != 1,
+        "--allocation": arguments.allocation != USUAL_ALLOCATION,
+    }
+    for flag, given in ignored.items():
+        if arguments.blocks and given:
+            raise RequestError(f"--blocks drops whole blocks, and {flag} is for channels; leave one of them out")
+
+
+def count(text: str) -> int:
+    """Return a number from 1 on, for argparse."""
+    if not (text.isdecimal() and int(text) >= 1):
+        raise argparse.ArgumentTypeError(f"expected a number from 1 on, found '{text}'")
+    return int(text)
+
+
+def count_or_0(text: str) -> int:
+    """Return a number from 0 on, for argparse."""
+    return 0 if text == "0" else count(text)
+
+
+def share(text: str) -> float:
+    """Return a number between 0 and 1, for argparse."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.0 < value < 1.0:
+        raise argparse.ArgumentTypeError(f"expected a share between 0 and 1, such as 0.5, found '{text}'")
+    return value
 
 
 def scores_of(arguments: argparse.Namespace, config: RunConfig, checkpoint: Checkpoint, graph: Any) -> dict[str, Any]:

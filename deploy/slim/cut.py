@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deploy.slim.command import Opened, opened, parser
+from deploy.slim.command import Opened, count_or_0, opened, parser
 from ppresnet import cli
 from ppresnet.checkpoint import Store
 from ppresnet.errors import RequestError
@@ -71,12 +71,20 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     made.add_argument("--plan", type=Path, required=True, metavar="FILE", help="from deploy/slim/plan.py")
     made.add_argument("--output", type=Path, required=True, metavar="DIR", help="run folder of the new checkpoint")
     made.add_argument(
-        "--recalibrate", type=int, default=2048, metavar="N", help="training images for BatchNorm (default 2048; 0: no)"
+        "--recalibrate",
+        type=count_or_0,
+        default=2048,
+        metavar="N",
+        help="training images for BatchNorm (2048; 0: no)",
     )
     made.add_argument(
-        "--reconstruct", type=int, default=0, metavar="N", help="training images to fit what is left on (default 0: no)"
+        "--reconstruct",
+        type=count_or_0,
+        default=0,
+        metavar="N",
+        help="training images to fit what is left (0: no)",
     )
-    made.add_argument("--evaluate", type=int, default=0, metavar="N", help="compare on so many evaluation images")
+    made.add_argument("--evaluate", type=count_or_0, default=0, metavar="N", help="compare on N evaluation images")
     return made.parse_args(argv)
 
 

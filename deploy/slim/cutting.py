@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
-from deploy.slim.families import family_of, narrowed
+from deploy.slim.families import family_of, narrowed, without
 from deploy.slim.grouping import channel_graph
 from deploy.slim.groups import ChannelGraph
 from deploy.slim.kept import Kept, Positions
+from deploy.slim.names import name_left
 from deploy.slim.plan_file import Plan, expect_weights
 from ppresnet.checkpoint import Checkpoint
 from ppresnet.checkpoint.state import model_of, spec_of_checkpoint
@@ -56,9 +56,7 @@ def cut_tensors(checkpoint: Checkpoint, spec: ModelSpec, kept: Kept, drop: froze
             f"block '{unknown[0]}' cannot be dropped; expected some of {', '.join(family.blocks(spec)) or 'none'}"
         )
     changed = kept.changed()
-    smaller = family.without(narrowed(spec, kept), drop)
-    left = [(_moved(name, drop), count) for name, count in smaller.norm_groups if not _inside(name, drop)]
-    smaller = smaller.model_copy(update={"norm_groups": tuple(left)})
+    smaller = without(narrowed(spec, kept), drop)
     return replace(
         checkpoint,
         spec=smaller.model_dump(mode="json"),
@@ -92,22 +90,3 @@ def _slice(array: np.ndarray, axes: Mapping[int, Positions]) -> np.ndarray:
 def _renamed(tensors: Mapping[str, np.ndarray], drop: frozenset[str]) -> Tensors:
     left = {name: name_left(name, drop) for name in tensors}
     return {new: tensors[name] for name, new in left.items() if new is not None}
-
-
-def name_left(name: str, drop: Iterable[str]) -> str | None:
-    """Return the name of a tensor or layer without the dropped blocks: blocks behind one move up; None inside one."""
-    dropped = frozenset(drop)
-    return None if _inside(name, dropped) else _moved(name, dropped)
-
-
-def _inside(name: str, drop: frozenset[str]) -> bool:
-    return any(name.startswith(f"{block}.") for block in drop)
-
-
-def _moved(name: str, drop: frozenset[str]) -> str:
-    match = re.match(r"(.*?\d+)\.(\d+)\.", name) if drop else None
-    if match is None:
-        return name
-    stage, index = match[1], int(match[2])
-    before = sum(block.rpartition(".")[0] == stage and int(block.rpartition(".")[2]) < index for block in drop)
-    return f"{stage}.{index - before}{name[match.end() - 1 :]}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from deploy.slim.cutting import cut_tensors
-from deploy.slim.families import family_of
+from deploy.slim.families import family_of, without
 from deploy.slim.groups import ChannelGraph
 from deploy.slim.kept import Kept
 from deploy.slim.plan_file import Plan
@@ -15,6 +15,19 @@ from deploy.slim.target import Target
 from ppresnet.checkpoint import Checkpoint
 from ppresnet.checkpoint.state import model_of, spec_of_checkpoint
 from ppresnet.errors import RequestError
+
+
+def expect_blocks(checkpoint: Checkpoint) -> None:
+    """Check that there is a block to drop.
+
+    Raises:
+        RequestError: no block of the network has an identity for its skip.
+    """
+    spec = spec_of_checkpoint(checkpoint)
+    if not family_of(spec).blocks(spec):
+        raise RequestError(
+            f"expected a network with blocks whose skip is an identity, found none in {spec.name}; cut its channels"
+        )
 
 
 def contributions(checkpoint: Checkpoint, graph: ChannelGraph, subset: Subset) -> dict[str, Quality]:
@@ -59,11 +72,11 @@ def depth_plan(checkpoint: Checkpoint, graph: ChannelGraph, measured: Mapping[st
         if left[stage] > 1:
             left[stage] -= 1
             drop.append(name)
-            found = target.of(family.without(spec, frozenset(drop)))
+            found = target.of(without(spec, drop))
     if found > limit:
         raise RequestError(
             f"without {len(drop)} blocks, the most that leave one in every stage, the network still costs more than "
-            f"{target.share:.0%} of its {target.kind}; set a larger target or cut channels too"
+            f"{target.share:.0%} of its {target.kind}; set a larger target, or plan channels and not blocks"
         )
     plan = plan_of(checkpoint, graph, {}, tuple(drop))
-    return target.confirmed(plan, spec, family.without(spec, frozenset(drop)), coarse=True)
+    return target.confirmed(plan, spec, without(spec, drop), coarse=True)

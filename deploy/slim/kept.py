@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import gcd
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deploy.slim.groups import ChannelGraph, Group, Unit
 from ppresnet.errors import RequestError
-from ppresnet.layers.norm import GROUPS
+from ppresnet.layers.norm import groups_of
 
 Positions = NDArray[np.bool_]
 
@@ -70,7 +69,7 @@ class Kept:
         """Return name and groups of every GroupNorm that no longer has as many as the rule for its width gives."""
         left = {name: self._left(units) for name, units in self.graph.norm_groups.items()}
         return tuple(
-            (name, groups) for name, groups in left.items() if groups != gcd(GROUPS, self.width(f"{name}.weight"))
+            (name, groups) for name, groups in left.items() if groups != groups_of(self.width(f"{name}.weight"))
         )
 
     def _left(self, units: Sequence[Unit]) -> int:

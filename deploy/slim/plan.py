@@ -12,6 +12,8 @@ from deploy.slim.command import (
     USUAL_ALLOCATION,
     Opened,
     add_importance,
+    count,
+    expect_channels,
     expect_engine,
     opened,
     parser,
@@ -35,6 +37,7 @@ ALLOCATIONS = ("uniform", "global", "sensitivity")
 def main(arguments: argparse.Namespace) -> cli.Result:
     """Write the plan, and return it."""
     expect_engine(arguments)
+    expect_channels(arguments)
     found = opened(arguments)
     from deploy.slim.grouping import channel_graph
     from ppresnet.checkpoint.state import spec_of_checkpoint
@@ -73,7 +76,6 @@ def _target(arguments: argparse.Namespace, found: Opened) -> Target:
 def _widths(arguments: argparse.Namespace, found: Opened, graph: ChannelGraph, target: Target) -> Plan:
     from deploy.slim.allocation import Limits, ranked, sensitive, uniform
     from deploy.slim.planner import make_plan
-    from deploy.slim.sensitivities import read_sensitivity
 
     limits = Limits(
         round_to=arguments.round_to,
@@ -82,6 +84,7 @@ def _widths(arguments: argparse.Namespace, found: Opened, graph: ChannelGraph, t
         trunk_share=arguments.trunk_share,
         protected=tuple(arguments.protect),
     )
+    limits.expect_names_in(graph)
     if arguments.engine == "paddleslim":
         from deploy.slim.filter_pruners.planning import paddleslim_plan
 
@@ -89,6 +92,11 @@ def _widths(arguments: argparse.Namespace, found: Opened, graph: ChannelGraph, t
         return paddleslim_plan(found.checkpoint, *asked, graph, _options(arguments))
     if arguments.allocation == "sensitivity" and arguments.sensitivity is None:
         raise RequestError("--allocation sensitivity needs --sensitivity FILE; deploy/slim/sensitivity.py writes one")
+    if arguments.allocation == "sensitivity" and arguments.steps > 1:
+        raise RequestError(
+            "--allocation sensitivity: expected --steps 1, since what a cut leaves is to be measured anew, found "
+            f"{arguments.steps}; cut, measure and plan again"
+        )
 
     def allocator(checkpoint: Checkpoint, here: ChannelGraph) -> Allocation:
         scored = scores_of(arguments, found.config, checkpoint, here)
@@ -97,15 +105,29 @@ def _widths(arguments: argparse.Namespace, found: Opened, graph: ChannelGraph, t
         if arguments.allocation == "global":
             # Taylor's scores are changes of one loss, so they compare as they are.
             return ranked(here, scored, limits, "none" if arguments.importance == "taylor" else "mean")
-        return sensitive(here, scored, limits, read_sensitivity(arguments.sensitivity).curves())
+        return sensitive(here, scored, limits, _curves(arguments.sensitivity, checkpoint))
 
     return make_plan(found.checkpoint, target, allocator, arguments.steps, graph, _options(arguments))
 
 
+def _curves(file: Path, checkpoint: Checkpoint) -> dict[str, list[tuple[float, float]]]:
+    from deploy.slim.plan_file import weights_sha
+    from deploy.slim.sensitivities import read_sensitivity
+    from ppresnet.checkpoint.state import final_weights
+
+    measured = read_sensitivity(file)
+    if measured.settings.get("weights") != weights_sha(final_weights(checkpoint)):
+        raise RequestError(
+            f"{file} was measured on other weights than those that are cut; run deploy/slim/sensitivity.py for them"
+        )
+    return measured.curves()
+
+
 def _depth(arguments: argparse.Namespace, found: Opened, graph: ChannelGraph, target: Target) -> Plan:
-    from deploy.slim.depth import contributions, depth_plan
+    from deploy.slim.depth import contributions, depth_plan, expect_blocks
     from deploy.slim.subset import load_subset
 
+    expect_blocks(found.checkpoint)
     measured = contributions(found.checkpoint, graph, load_subset(found.config, "train", arguments.images))
     for name, quality in measured.items():
         cli.say(f"without {name}: top-1 {quality.top1:.2f} %, loss {quality.loss:.4f}")
@@ -132,17 +154,18 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     made.add_argument("--sensitivity", type=Path, metavar="FILE", help="for --allocation sensitivity")
     made.add_argument("--blocks", action="store_true", help="drop whole residual blocks instead of channels")
     made.add_argument("--round-to", type=int, default=1, choices=(1, 2, 4, 8, 16, 32), help="kept channels (1)")
-    made.add_argument("--minimum", type=int, default=1, metavar="N", help="channels that each group keeps (1)")
+    made.add_argument("--minimum", type=count, default=1, metavar="N", help="channels that each group keeps (1)")
     made.add_argument("--scope", choices=("all", "trunk", "internal"), default="all", help="groups to cut (all)")
     made.add_argument(
         "--trunk-share", type=float, default=1.0, metavar="X", help="what uniform takes from trunk groups (1)"
     )
     made.add_argument("--protect", nargs="*", default=[], metavar="NAME", help="groups that stay; * is a wildcard")
-    made.add_argument("--steps", type=int, default=1, metavar="N", help="score anew between so many cuts (1)")
+    made.add_argument("--steps", type=count, default=1, metavar="N", help="score anew between so many cuts (1)")
     add_importance(made)
     add_timing(made, "for --latency")
     return made.parse_args(argv)
 
 
 if __name__ == "__main__":
+    cli.tidy_on_sigterm()
     sys.exit(cli.run(main, parse()))

@@ -109,6 +109,7 @@ def _search(allocation: Allocation, spec: ModelSpec, target: Target, limit: floa
     if (least := price(strongest)) > limit:
         raise RequestError(
             f"the target {target.kind} of {limit:.4g} cannot be met: with every group at its least it is {least:.4g}; "
+            f"a group keeps {1 - allocation.limits.most:.0%} of its units, and what the largest measured share leaves; "
             "lower the minimum or round_to, widen the scope, protect less, or set a larger target"
         )
     low, high, weaker, stronger = 0.0, 1.0, allocation.counts(0.0), strongest

@@ -45,7 +45,8 @@ def load_slim(path: Path, overrides: Iterable[str] = ()) -> SlimRecipe:
     ours = [each for each in whole if not _is_of_base(each)]
     layers, problems = layers_of(path, ours)
     config = resolve(layers, problems, SlimConfig)
-    base = Path(config.base) if Path(config.base).exists() else path.parent / config.base
+    beside = path.parent / config.base
+    base = beside if beside.exists() else Path(config.base)
     below, problems = layers_of(base, [each for each in whole if _is_of_base(each)])
     below.append(entry_of({"seed": config.seed}, ""))
     tree = Entry({}, "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,8 +12,9 @@ import paddle.nn.functional as F
 from numpy.typing import NDArray
 from paddle import nn
 
+from ppresnet import cli
 from ppresnet.config import RunConfig
-from ppresnet.data import Samples, open_split, preprocess_of
+from ppresnet.data import Broken, BrokenReport, Samples, open_split, preprocess_of
 from ppresnet.errors import DataError, RequestError
 from ppresnet.train.metrics import correct_in_top
 
@@ -59,7 +60,21 @@ def load_subset(config: RunConfig, split: Literal["train", "val"], most: int) ->
     batch = Samples(source, preprocess_of(config.data, channels)).load(0, np.random.default_rng(0).permutation(indices))
     if not len(batch.labels):
         raise DataError(f"none of {len(indices)} images is readable; the first: {batch.broken[0].reason}")
+    tell_broken(BrokenReport(config.data.max_broken, len(source)), batch.broken)
     return Subset(batch.images, batch.labels, config.train.batch_size)
+
+
+def tell_broken(report: BrokenReport, broken: Iterable[Broken]) -> None:
+    """Add images that are left out to a report, and say which are new to it.
+
+    Raises:
+        DataError: they are more than `data.max_broken` tolerates.
+    """
+    known = report.broken
+    report.add(broken)
+    for item in report.broken:
+        if item not in known:
+            cli.say(f"{item.name} is left out: {item.reason}")
 
 
 def quality(model: nn.Layer, subset: Subset) -> Quality:

@@ -12,13 +12,18 @@ GROUPS = 32  # Wu and He 2018, arXiv:1803.08494, table 3
 EPSILON = 1e-5  # of every GroupNorm; exports to ONNX count on it
 
 
-def group_norm(channels: int) -> nn.GroupNorm:
-    """Return GroupNorm with the most groups up to 32 that divide the channels and have two of them or more each.
+def groups_of(channels: int) -> int:
+    """Return the most groups up to 32 that divide the channels and have two of them or more each.
 
     A group of one channel would be InstanceNorm, and of one pixel besides it would be zero (table 3 there).
     """
     groups = gcd(GROUPS, channels)
-    return nn.GroupNorm(groups // 2 if groups == channels > 1 else groups, channels, EPSILON)
+    return groups // 2 if groups == channels > 1 else groups
+
+
+def group_norm(channels: int) -> nn.GroupNorm:
+    """Return GroupNorm with the groups that the rule for its width gives."""
+    return nn.GroupNorm(groups_of(channels), channels, EPSILON)
 
 
 NORMS: Mapping[str, Callable[[int], nn.Layer]] = {

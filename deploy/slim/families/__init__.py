@@ -1,6 +1,6 @@
 """What pruning has to know of each family: its narrower spec, and its blocks that can be dropped."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +12,11 @@ from deploy.slim.families.resnet import narrow_resnet, resnet_blocks
 from deploy.slim.families.stages import stage_depths, without_blocks
 from deploy.slim.families.vit import narrow_vit, vit_blocks, vit_depths, without_vit_blocks
 from deploy.slim.kept import Kept
+from deploy.slim.names import name_left
 from ppresnet.errors import RequestError
 from ppresnet.spec import ModelSpec
 
-__all__ = ["FAMILIES", "Family", "family_of", "narrowed"]
+__all__ = ["FAMILIES", "Family", "family_of", "narrowed", "without"]
 
 
 def _none(spec: ModelSpec) -> tuple[str, ...]:
@@ -71,3 +72,15 @@ def narrowed(spec: ModelSpec, kept: Kept) -> ModelSpec:
     """
     narrow = family_of(spec).narrow(spec, kept)
     return narrow.model_copy(update={"norm_groups": kept.norm_groups()})
+
+
+def without(spec: ModelSpec, drop: Iterable[str]) -> ModelSpec:
+    """Return the spec without the named blocks; those behind one move up.
+
+    Raises:
+        RequestError: the family cannot be pruned.
+    """
+    dropped = frozenset(drop)
+    smaller = family_of(spec).without(spec, dropped)
+    left = ((name_left(name, dropped), groups) for name, groups in smaller.norm_groups)
+    return smaller.model_copy(update={"norm_groups": tuple((name, groups) for name, groups in left if name)})

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from deploy.inference import Runtime, Session
 from deploy.inference.predictor import GOLDEN_LIMITS
+from deploy.slim.subset import tell_broken
 from ppresnet.bundle import ParityRow
 from ppresnet.config import RunConfig
-from ppresnet.data import Samples, open_split, preprocess_of
+from ppresnet.data import BrokenReport, Samples, open_split, preprocess_of
 from ppresnet.errors import DataError, RequestError
 from ppresnet.export.parity import Candidate, Kind, Runner, check_parity
 
@@ -59,12 +60,13 @@ class Examination:
         self.indices = np.linspace(0, len(source) - 1, count).astype(np.int64)
         self._samples = Samples(source, preprocess_of(config.data, channels))
         self._batch = config.train.batch_size
+        self._broken = BrokenReport(config.data.max_broken, len(source))
 
     def answers(self, runner: Runner) -> Answers:
         """Return what a runner makes of the readable images.
 
         Raises:
-            DataError: none can be read.
+            DataError: none can be read, or fewer than `data.max_broken` asks for.
         """
         classes: list[NDArray[np.int64]] = []
         right = 0
@@ -80,6 +82,7 @@ class Examination:
     def _batches(self) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]]:
         for start in range(0, len(self.indices), self._batch):
             batch = self._samples.load(0, self.indices[start : start + self._batch])
+            tell_broken(self._broken, batch.broken)
             if len(batch.labels):
                 yield batch.images, batch.labels
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from deploy.slim.int8.settings import Int8Settings
 from deploy.slim.pipeline.step import Step
 from deploy.slim.recipe_keys import SlimConfig
+from ppresnet.checkpoint import resolve
 from ppresnet.config import RunConfig
 
 
@@ -68,8 +69,11 @@ def finetune(tuning: RunConfig, name: str, checkpoint: Path, recipe: Path, teach
         own_teacher: the recipe names a teacher itself.
     """
     inputs = [("-o init_from=", checkpoint)]
+    own = tuning.distill.checkpoint
     if tuning.distill.weight > 0 and not own_teacher:
         inputs.append(("-o distill.checkpoint=", teacher))
+    elif own is not None:
+        inputs.append(("-o distill.checkpoint=", resolve(own)))  # so that it is learned from anew when it changes
     return _training(name, recipe, inputs)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from deploy.slim.cutting import name_left
+from deploy.slim.names import name_left
 from deploy.slim.pipeline.life import Story
 from ppresnet.checkpoint import read
 
@@ -34,7 +34,9 @@ def points(story: Story) -> list[Point]:
         for name, row in zip(names, rows, strict=False)
     ]
     if story.int8 is not None:
-        found.append(Point("int8", story.int8["top1_after"], rows[-1]["latency_ms"], None, None))
+        images, all_images = story.int8["quantisation"]["images"], rows[-2]["images"]
+        name = "int8" if images == all_images else f"int8, {images} images"
+        found.append(Point(name, story.int8["top1_after"], rows[-1]["latency_ms"], None, None))
     return found
 
 

@@ -102,10 +102,18 @@ class Journal:
         elif entry.key != key and (entry.products or (step.resumes and folder.exists())):
             return self._set_aside(step.name, entry)
         elif entry.key == key and step.resumes:
+            self._remove_altered(entry)
             return None
         if folder.exists():
             remove_directory(folder)
         return None
+
+    def _remove_altered(self, entry: Entry) -> None:
+        """Take away the files that a step left and somebody changed, since it would go on with them."""
+        for path, sha in entry.products.items():
+            file = self.folder / path
+            if file.is_file() and fingerprint(file) != sha:
+                file.unlink()
 
     def _set_aside(self, name: str, entry: Entry) -> Path:
         # Noted before the move and after it, so that what a kill comes between is found in either place.

@@ -23,12 +23,12 @@ from deploy.slim.importance import scores
 from deploy.slim.planner import plan_of
 from deploy.slim.recalibration import recalibrated
 from deploy.slim.sensitivities import measure, read_sensitivity
-from deploy.slim.subset import Subset, quality
+from deploy.slim.subset import Subset, load_subset, quality
 from ppresnet import cli
 from ppresnet.checkpoint import read, resolve
 from ppresnet.checkpoint.state import model_of, spec_of_checkpoint, weights_of
-from ppresnet.config import OptimConfig
-from ppresnet.errors import RequestError
+from ppresnet.config import OptimConfig, from_dict
+from ppresnet.errors import DataError, RequestError
 from ppresnet.export.onnx import can_convert
 from ppresnet.paddle_api import has_json
 from ppresnet.train.optim import build_optimizer, optimizer_state, restore_optimizer
@@ -170,6 +170,67 @@ def test_several_labels_an_image_are_refused_with_what_to_do(
     assert command(plan_command, *asked, "--importance", "l2") == 0
     planned = ("--plan", tmp_path / "plan.json", "--output", tmp_path / "cut", "--recalibrate", 0)
     assert command(cut_command, "--checkpoint", run_folder, *several, *planned) == 0
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (("--protect", "stem"), "'stem' protects nothing: expected a group, a tensor or a pattern"),
+        (("--protect", "stages.9.*"), "'stages.9.*' protects nothing"),
+        (("--blocks", "--protect", "stages.0.*"), "--protect is for channels; leave one of them out"),
+        (("--blocks", "--steps", 2), "--steps is for channels"),
+        (("--allocation", "sensitivity", "--sensitivity", "x", "--steps", 2), "expected --steps 1"),
+    ],
+)
+def test_flags_that_would_do_nothing_are_refused(
+    flags: tuple[object, ...], told: str, run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ("--checkpoint", run_folder, "--macs", 0.9, "--output", tmp_path / "plan.json", "--importance", "l1")
+    assert command(plan_command, *asked, *flags) == 2
+    assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("module", "flags"),
+    [
+        (plan_command, ("--macs", 0.5, "--output", "x", "--steps", 0)),
+        (plan_command, ("--macs", 0.5, "--output", "x", "--images", 0)),
+        (sensitivity_command, ("--output", "x", "--subset", 0)),
+        (sensitivity_command, ("--output", "x", "--shares", 50)),
+        (cut_command, ("--plan", "x", "--output", "x", "--recalibrate", -1)),
+    ],
+)
+def test_numbers_that_mean_nothing_are_refused(module: object, flags: tuple[object, ...]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command(module, "--checkpoint", "x", *flags)
+    assert ended.value.code == 2
+
+
+def test_sensitivities_of_other_weights_are_refused(
+    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_tiny(tmp_path / "other", seed=1)
+    asked = ("--output", tmp_path, "--subset", 16, "--importance", "l1", "--shares", 0.5)
+    assert command(sensitivity_command, "--checkpoint", tmp_path / "other", *asked) == 0
+    use = ("--allocation", "sensitivity", "--sensitivity", tmp_path / "sensitivity.json", "--importance", "l1")
+    planned = ("--macs", 0.7, "--output", tmp_path / "plan.json")
+    assert command(plan_command, "--checkpoint", run_folder, *planned, *use) == 2
+    assert "was measured on other weights than those that are cut" in capsys.readouterr().err
+
+
+def test_images_that_cannot_be_read_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a", "b"):
+        for split in ("train", "test"):
+            (tmp_path / split / name).mkdir(parents=True)
+            for number in range(4):
+                Image.new("L", (8, 8), 20 * number).save(tmp_path / split / name / f"{number}.png")
+    (tmp_path / "train" / "a" / "2.png").write_bytes(b"no image")
+    data = {"format": "folder", "root": str(tmp_path), "max_broken": 0.2}
+    values = {"model": {"num_classes": 2, "in_channels": 1}, "data": data}
+    assert len(load_subset(from_dict(values), "train", 8).labels) == 7
+    assert "a/2.png is left out" in capsys.readouterr().err
+    with pytest.raises(DataError, match=r"a/2\.png"):
+        load_subset(from_dict({**values, "data": {**data, "max_broken": 0.0}}), "train", 8)
 
 
 def test_blocks_are_dropped_by_the_commands(run_folder: Path, tmp_path: Path) -> None:

@@ -4,7 +4,9 @@ import numpy as np
 import paddle
 import pytest
 
-from deploy.slim.families import FAMILIES, family_of
+from deploy.slim.families import FAMILIES, family_of, narrowed, without
+from deploy.slim.grouping import channel_graph
+from deploy.slim.kept import Kept
 from ppresnet.errors import ConfigError, RequestError
 from ppresnet.layers import ZeroPadSkip
 from ppresnet.models import build
@@ -38,6 +40,19 @@ def test_groups_of_a_group_norm_are_part_of_the_spec() -> None:
         wrong = spec.model_copy(update={"norm_groups": ((name, groups),)})
         with pytest.raises(ConfigError, match=f"expected a GroupNorm '{name}' that {groups} divides, found .*{found}"):
             build(wrong)
+
+
+def test_a_network_that_keeps_everything_has_the_spec_it_had() -> None:
+    spec = spec_of("cifar_resnet20", norm="group")
+    assert narrowed(spec, Kept(channel_graph(spec), {})) == spec
+
+
+def test_group_norms_of_dropped_blocks_go_with_them_and_those_behind_move_up() -> None:
+    names = ("stages.0.1.branch.0.norm", "stages.0.2.branch.0.norm", "stem.norm")
+    spec = spec_of("cifar_resnet20", norm="group").model_copy(update={"norm_groups": tuple((n, 4) for n in names)})
+    smaller = without(spec, ["stages.0.1"])
+    assert smaller.norm_groups == (("stages.0.1.branch.0.norm", 4), ("stem.norm", 4))
+    assert build(smaller).stages[0][1].branch[0].norm._num_groups == 4
 
 
 def test_a_family_that_cannot_be_pruned_is_refused_by_name() -> None:

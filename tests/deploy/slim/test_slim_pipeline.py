@@ -188,6 +188,31 @@ def test_what_was_damaged_is_made_again(tmp_path: Path, file: str, step: str) ->
     assert steps(tmp_path) == [step]
 
 
+def test_what_was_altered_is_not_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measuring goes on with what its file holds, whoever wrote it."""
+    live(tmp_path)
+    file, own, found = tmp_path / "sensitivity" / "sensitivity.json", Commands._sensitivity, list[bool]()
+
+    def watched(self: Commands, asked: object) -> object:
+        found.append(file.exists())
+        return own(self, asked)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Commands, "_sensitivity", watched)
+    with file.open("a") as text:
+        text.write(" ")
+    live(tmp_path)
+    assert found == [False]
+
+
+def test_a_teacher_that_was_trained_again_is_learned_from_again(tmp_path: Path) -> None:
+    own = f"finetune.distill.checkpoint={tmp_path / 'own'}"
+    save_tiny(tmp_path / "own")
+    live(tmp_path / "run", own)
+    assert steps(tmp_path / "run", own) == []
+    save_tiny(tmp_path / "own", seed=1)
+    assert steps(tmp_path / "run", own) == ["finetune"], "which leaves the same here"
+
+
 def test_a_folder_of_others_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "plan").mkdir()
     (tmp_path / "plan" / "mine").touch()
