@@ -9,7 +9,7 @@ from trained import TOP1, WEIGHTS, cifar10, trained_resnet20
 from deploy.slim.subset import load_subset, quality
 
 SOME = 500
-RIGHT = 90.8  # percent of these
+RIGHT = 89.2  # percent of these
 
 
 def test_the_weights_are_those_of_the_readme() -> None:

@@ -14,7 +14,7 @@ from ppresnet.models import create
 ROOT = Path(__file__).resolve().parents[2]
 WEIGHTS = ROOT / "tests" / "assets" / "cifar10_resnet20.safetensors"
 STEP = 21840
-TOP1 = 88.73  # percent of the 10,000 test images, encoded again as JPEG; the README says how it was trained
+TOP1 = 89.04  # percent of the 10,000 test images, encoded again as JPEG; the README says how it was trained
 
 
 def trained_resnet20() -> nn.Layer:
