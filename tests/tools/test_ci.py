@@ -33,7 +33,7 @@ def test_all_phases_pass(tmp_path: Path) -> None:
     assert code == 0
     assert said.count("passed") == 2 * 6
     assert f"CI=true shared={tmp_path}/shared" in said
-    assert "--slow-sample 3 --slow-seed" in said
+    assert "--slow-sample 2 --slow-seed" in said
 
 
 def test_without_the_shared_folder_nothing_is_named(tmp_path: Path) -> None:
