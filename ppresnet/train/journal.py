@@ -75,7 +75,7 @@ class Journal:
                 return
             file.seek(0)
             file.truncate(file.read().rfind(b"\n") + 1)
-        self.say(f"{self.path} has {found} of the {length} bytes that the checkpoint knows of; the records are lost")
+        self.say(f"{self.path} has {found} of the {length} bytes that the checkpoint knows of; the others are lost")
 
     def sync(self) -> int:
         """Force the file to the disk and return its length in bytes, which the checkpoint keeps."""

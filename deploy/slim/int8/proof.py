@@ -66,7 +66,7 @@ class Examination:
         """Return what a runner makes of the readable images.
 
         Raises:
-            DataError: none can be read, or fewer than `data.max_broken` asks for.
+            DataError: none can be read, or more are broken than `data.max_broken` tolerates.
         """
         classes: list[NDArray[np.int64]] = []
         right = 0
