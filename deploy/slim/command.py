@@ -12,12 +12,13 @@ from ppresnet.checkpoint import Checkpoint, opening
 from ppresnet.config import RunConfig
 from ppresnet.errors import RequestError
 
-METHODS = ("l1", "l2", "fpgm", "bn_scale", "taylor", "random")
+METHODS = ("l1", "l2", "fpgm", "bn_scale", "taylor", "obs", "random")
+MEASURED = ("taylor", "obs")  # those that need images; their scores are changes of one loss
 AGGREGATES = ("flow", "mean", "max", "first")
 ENGINES = ("ppresnet", "paddleslim")
 PADDLESLIM_RULES = ("l1", "l2", "fpgm")
 # What commands and slim recipes do unless told otherwise.
-USUAL_IMPORTANCE: Final = "taylor"
+USUAL_IMPORTANCE: Final = "obs"
 USUAL_AGGREGATE: Final = "flow"
 USUAL_ALLOCATION: Final = "uniform"
 
@@ -54,7 +55,9 @@ def add_importance(made: argparse.ArgumentParser) -> None:
         "--aggregate", choices=AGGREGATES, default=USUAL_AGGREGATE, help="over the tensors of a group (%(default)s)"
     )
     made.add_argument("--seed", type=int, default=0, metavar="N", help="of random scores (default 0)")
-    made.add_argument("--images", type=count, default=512, metavar="N", help="training images for taylor (default 512)")
+    made.add_argument(
+        "--images", type=count, default=512, metavar="N", help="training images for taylor and obs (%(default)s)"
+    )
 
 
 def expect_engine(arguments: argparse.Namespace) -> None:
@@ -131,10 +134,19 @@ def scores_of(arguments: argparse.Namespace, config: RunConfig, checkpoint: Chec
     """
     from deploy.slim.importance import scores
     from deploy.slim.subset import load_subset
+    from deploy.slim.surgeon import surgeon_scores
+    from deploy.slim.takers import measured_takers
     from deploy.slim.taylor import measured_slopes, taylor_scores
     from ppresnet.checkpoint.state import final_weights
 
-    if arguments.importance != "taylor":
+    if arguments.importance not in MEASURED:
         return scores(graph, final_weights(checkpoint), arguments.importance, arguments.aggregate, arguments.seed)
+    if arguments.importance == "obs" and arguments.aggregate != USUAL_AGGREGATE:
+        raise RequestError(
+            f"--importance obs adds what all tensors of a group miss; expected --aggregate {USUAL_AGGREGATE}, found "
+            f"{arguments.aggregate}"
+        )
     subset = load_subset(config, "train", arguments.images)
+    if arguments.importance == "obs":
+        return surgeon_scores(graph, measured_takers(checkpoint, graph, subset.batches()))
     return taylor_scores(measured_slopes(checkpoint, graph, subset.batches()), arguments.aggregate)

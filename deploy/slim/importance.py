@@ -62,7 +62,7 @@ def scores(
     if method not in (*NORMS, "bn_scale", "random") or aggregate not in get_args(Aggregate):
         raise RequestError(
             f"no importance '{method}' by '{aggregate}' from weights; expected one of {', '.join(NORMS)}, bn_scale, "
-            f"random by one of {', '.join(get_args(Aggregate))}; taylor comes from gradients"
+            f"random by one of {', '.join(get_args(Aggregate))}; taylor and obs come from images"
         )
     if method == "random":
         return {group.name: _drawn(group, seed) for group in graph}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from deploy.slim.command import (
     ENGINES,
+    MEASURED,
     USUAL_ALLOCATION,
     Opened,
     add_importance,
@@ -103,8 +104,7 @@ def _widths(arguments: argparse.Namespace, found: Opened, graph: ChannelGraph, t
         if arguments.allocation == "uniform":
             return uniform(here, scored, limits)
         if arguments.allocation == "global":
-            # Taylor's scores are changes of one loss, so they compare as they are.
-            return ranked(here, scored, limits, "none" if arguments.importance == "taylor" else "mean")
+            return ranked(here, scored, limits, "none" if arguments.importance in MEASURED else "mean")
         return sensitive(here, scored, limits, _curves(arguments.sensitivity, checkpoint))
 
     return make_plan(found.checkpoint, target, allocator, arguments.steps, graph, _options(arguments))

@@ -38,12 +38,12 @@ class TargetConfig(v.Section):
 class ImportanceConfig(v.Section):
     """How a channel is scored."""
 
-    score: Literal["l1", "l2", "fpgm", "bn_scale", "taylor", "random"] = USUAL_IMPORTANCE
-    """Of each tensor that has the channel."""
+    score: Literal["l1", "l2", "fpgm", "bn_scale", "taylor", "obs", "random"] = USUAL_IMPORTANCE
+    """Of each tensor that has the channel; obs: what no fit of the weights that take it makes up for."""
     aggregate: Literal["flow", "mean", "max", "first"] = USUAL_AGGREGATE
     """Over the tensors of a group."""
     images: v.Count = 512
-    """taylor and allocation.blocks: training images that these are measured on."""
+    """taylor, obs and allocation.blocks: training images that these are measured on."""
 
 
 class AllocationConfig(v.Section):

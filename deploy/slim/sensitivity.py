@@ -8,7 +8,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from deploy.slim.command import add_importance, count, opened, parser, scores_of, share
+from deploy.slim.command import MEASURED, add_importance, count, opened, parser, scores_of, share
 from ppresnet import cli
 from ppresnet.files import atomic_write
 
@@ -33,7 +33,7 @@ def main(arguments: argparse.Namespace) -> cli.Result:
         "seed": arguments.seed,
         "split": arguments.split,
         "images": arguments.subset,
-        "scored_on": arguments.images if arguments.importance == "taylor" else 0,
+        "scored_on": arguments.images if arguments.importance in MEASURED else 0,
         "data": f"{found.config.data.format} {found.config.data.input_size}",
         "root": found.config.data.root,
     }

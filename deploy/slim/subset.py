@@ -51,7 +51,7 @@ def load_subset(config: RunConfig, split: Literal["train", "val"], most: int) ->
     if config.data.multi_label:
         raise RequestError(
             "expected images of one label each, found data.multi_label: true; such a network is not made int8, and is "
-            "pruned without images: plan with another --importance than taylor, and cut with --recalibrate 0"
+            "pruned without images: plan with another --importance than taylor or obs, and cut with --recalibrate 0"
         )
     channels = config.model.in_channels
     source = open_split(config.data, split, in_channels=channels, num_classes=config.model.num_classes)

@@ -92,14 +92,18 @@ def test_on_a_board_it_gives_the_same_classes(python: Path, shared: Path, bundle
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("pruned", [False, True], ids=["whole", "pruned"])
 def test_int8_loses_half_a_point_at_most_with_every_convolution(
-    python: Path, shared: Path, checkpoint: Path, tmp_path: Path
+    python: Path, shared: Path, checkpoint: Path, tmp_path: Path, pruned: bool
 ) -> None:
     need_paddleslim("int8")
-    asked = ("--checkpoint", checkpoint, "--output", tmp_path / "int8", "--json", tmp_path / "found.json")
+    if pruned:
+        pruned_top1(checkpoint, tmp_path, 256)
+    float_one = tmp_path / "cut" if pruned else checkpoint
+    asked = ("--checkpoint", float_one, "--output", tmp_path / "int8", "--json", tmp_path / "found.json")
     assert run(quantize, *asked, "--floor", 0.5) == 0
     found = json.loads((tmp_path / "found.json").read_text())
-    assert found["top1_before"] == pytest.approx(TOP1, abs=0.05)
+    assert pruned or found["top1_before"] == pytest.approx(TOP1, abs=0.05)
     assert found["top1_after"] >= found["top1_before"] - 0.5
     images = load_subset(cifar10(shared), "val", 10_000)
     board = ("--target", "arm", "--precision", "int8", "--output", tmp_path / "board", "--json", tmp_path / "lite.json")

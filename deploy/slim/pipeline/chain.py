@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from deploy.slim.command import MEASURED
 from deploy.slim.int8.settings import Int8Settings
 from deploy.slim.pipeline.step import Step
 from deploy.slim.recipe_keys import SlimConfig
@@ -114,7 +115,7 @@ def _training(name: str, recipe: Path, more: Sequence[tuple[str, Path]]) -> Step
 def _scoring(config: SlimConfig) -> tuple[str, ...]:
     how = config.importance
     scored = ("--importance", how.score, "--aggregate", how.aggregate, "--seed", str(config.seed))
-    measured = how.score == "taylor" or config.allocation.blocks
+    measured = how.score in MEASURED or config.allocation.blocks
     return (*scored, "--images", str(how.images)) if measured else scored
 
 

@@ -166,7 +166,7 @@ def test_several_labels_an_image_are_refused_with_what_to_do(
     assert command(plan_command, *asked) == 2
     told = capsys.readouterr().err
     assert "found data.multi_label: true" in told
-    assert "plan with another --importance than taylor, and cut with --recalibrate 0" in told
+    assert "plan with another --importance than taylor or obs, and cut with --recalibrate 0" in told
     assert command(plan_command, *asked, "--importance", "l2") == 0
     planned = ("--plan", tmp_path / "plan.json", "--output", tmp_path / "cut", "--recalibrate", 0)
     assert command(cut_command, "--checkpoint", run_folder, *several, *planned) == 0
@@ -180,6 +180,7 @@ def test_several_labels_an_image_are_refused_with_what_to_do(
         (("--blocks", "--protect", "stages.0.*"), "--protect is for channels; leave one of them out"),
         (("--blocks", "--steps", 2), "--steps is for channels"),
         (("--allocation", "sensitivity", "--sensitivity", "x", "--steps", 2), "expected --steps 1"),
+        (("--importance", "obs", "--aggregate", "max"), "expected --aggregate flow, found max"),
     ],
 )
 def test_flags_that_would_do_nothing_are_refused(

@@ -17,7 +17,7 @@ from ppresnet.checkpoint import Checkpoint
 from ppresnet.checkpoint.state import model_of, weights_of
 from ppresnet.errors import DataError
 from ppresnet.models import build
-from ppresnet.spec import spec_of
+from ppresnet.spec import BlockSpec, ResNetSpec, StemSpec, spec_of
 
 SPEC = spec_of("cifar_resnet20", in_channels=1, input_size=8)
 GRAPH = channel_graph(SPEC)
@@ -78,7 +78,40 @@ def test_a_channel_that_copies_another_costs_nothing(whole: Checkpoint, batches:
     assert np.abs(smaller.weights[taker][:, 0] - wanted).max() > 0.05
     np.testing.assert_allclose(fitted.weights[taker][:, 0], wanted, atol=0.02)
     changed = [name for name, array in fitted.weights.items() if not np.array_equal(array, smaller.weights[name])]
-    assert changed == [taker]
+    assert sorted(changed) == [taker, "stages.0.0.branch.1.norm._mean"]
+
+
+def test_what_is_the_same_for_all_images_goes_into_the_mean_of_the_norm_behind(
+    whole: Checkpoint, batches: list[np.ndarray]
+) -> None:
+    """Cut channels that only ever give a constant, from a 1 x 1 convolution's input: the network answers as before."""
+    block = BlockSpec(kind="bottleneck", widths=(4, 6, 8), skip="projection")
+    spec = ResNetSpec(
+        name="small",
+        num_classes=3,
+        in_channels=1,
+        input_size=8,
+        stem=StemSpec(kind="cifar", width=4),
+        stages=((block,),),
+    )
+    graph, inner = channel_graph(spec), "stages.0.0.branch.1"
+    weights = weights_of(build(spec))
+    gamma, beta = (np.array(weights[f"{inner}.norm.{part}"]) for part in ("weight", "bias"))
+    gamma[:3], beta[:3] = 0.0, (1.0, 2.0, 3.0)
+    constant = Checkpoint(
+        {**weights, f"{inner}.norm.weight": gamma, f"{inner}.norm.bias": beta},
+        {},
+        {},
+        spec.model_dump(mode="json"),
+        {},
+        {},
+    )
+    keep = {f"{inner}.conv": (3, 4, 5)}
+    smaller = cut(constant, plan_of(constant, graph, keep), graph)
+    fitted = reconstructed(constant, smaller, Kept(graph, keep), batches)
+    before, after = (np.abs(logits(one, batches) - logits(constant, batches)).max() for one in (smaller, fitted))
+    assert before > 0.1
+    assert after < 0.01 * before
 
 
 def test_the_moving_average_is_what_is_fitted(whole: Checkpoint, batches: list[np.ndarray]) -> None:

@@ -104,7 +104,11 @@ def test_the_base_is_found_from_the_recipe_and_from_here(tmp_path: Path, monkeyp
         ("round_to=3", "'round_to': expected 1, 2, 4, 8, 16 or 32"),
         (
             "engine=paddleslim",
-            "'importance.score': expected l1 or l2 or fpgm because engine is paddleslim, found taylor",
+            "'importance.score': expected l1 or l2 or fpgm because engine is paddleslim, found obs",
+        ),
+        (
+            "importance={score: obs, aggregate: max}",
+            "'importance.aggregate': expected flow because importance.score is obs, found max",
         ),
         (
             "allocation={blocks: true, protect: [stem]}",

@@ -14,6 +14,7 @@ from deploy.slim import compare
 from deploy.slim import cut as cut_command
 from deploy.slim import plan as plan_command
 from ppresnet import cli
+from ppresnet.bundle import read_bundle
 from ppresnet.checkpoint import read, resolve
 from ppresnet.checkpoint.state import model_of
 from ppresnet.models import cost
@@ -89,3 +90,16 @@ def test_a_killed_run_goes_on_to_the_same_end(tmp_path: Path) -> None:
     again = start(folder, result, *short)
     assert again.communicate()[1].count("done already") == 7
     assert (folder / "journal.json").read_bytes() == stamp
+
+
+@pytest.mark.slow(drawn=False)  # a whole life of three minutes
+def test_the_script_ends_well_with_the_recipe_as_it_stands(tmp_path: Path) -> None:
+    script = ["bash", str(ROOT / "deploy" / "slim" / "slim.sh"), "-c", str(RECIPE)]
+    subprocess.run([*script, "--output", str(tmp_path / "run"), "--json", str(tmp_path / "found.json")], check=True)
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert found["macs_after"] <= 0.5 * found["macs_before"]
+    assert found["top1_before"] > 98
+    assert found["top1_after"] >= found["top1_before"] - 1
+    for name in ("report.md", "report.json", "widths.png", "front.png", "sensitivity/sensitivity.png"):
+        assert (tmp_path / "run" / name).is_file()
+    assert read_bundle(tmp_path / "run" / "bundle").formats
