@@ -131,6 +131,9 @@ def teacher_of(config: RunConfig, spec: ModelSpec, ranks: Ranks = ALONE) -> nn.L
             f"distill.checkpoint: expected a teacher of {spec.num_classes} classes and {spec.in_channels} input "
             f"channels, found {teacher.spec.num_classes} and {teacher.spec.in_channels}"
         )
+    for layer in teacher.sublayers():
+        if isinstance(layer, nn.Conv2D | nn.ReLU):
+            layer.train()  # which changes nothing but that they run on the kernels of training
     return teacher
 
 

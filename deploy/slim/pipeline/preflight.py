@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 
-from deploy.inference.runtime import Runtime, refuse
 from deploy.slim.recipe_keys import SlimConfig
+from ppresnet import hardware
 from ppresnet.errors import RequestError
 
 
@@ -15,6 +15,9 @@ def expect_possible(config: SlimConfig) -> None:
     Raises:
         RequestError: a backend lacks the precision, or PaddleSlim is asked for and not installed.
     """
+    hardware.import_paddle()
+    from deploy.inference.runtime import Runtime, refuse
+
     refuse(Runtime(config.latency.backend, config.latency.precision, format="pdmodel"), "pdmodel")
     asked = "engine: paddleslim" if config.engine == "paddleslim" else "quantize" if config.quantize else ""
     if asked and importlib.util.find_spec("paddleslim") is None:
