@@ -1,11 +1,13 @@
-"""Whether a network learns as well on oneDNN's kernels as on Paddle's own.
+r"""Whether a network learns as well on oneDNN's kernels as on Paddle's own.
 
 Trains one recipe with Paddle's own kernels (with the MKL type that `ppresnet.hardware` chooses), with oneDNN's in
 float32, and with bfloat16 inside those, each with some seeds, in turn, and compares the accuracies. It is there to
 check that the means differ by 0.3 points at most:
 
-    python tools/bench/kernel_accuracy.py -c configs/cifar10/resnet20.yaml --output runs/kernels \
-        -o data.root=PATH/cifar10_jpeg.zip train.epochs=10 train.start_size=16 train.grow_epochs=1000
+    python tools/bench/kernel_accuracy.py -c configs/cifar10/resnet20.yaml --output runs/kernels --jobs 2 \
+        -o data.root=PATH/cifar10_jpeg.zip data.input_size=16 train.epochs=4 train.eval_every=4 train.start_size=null \
+        optim.lr=0.02 schedule.warmup_epochs=1 hardware.threads=1 \
+        "data.augment=[{name: random_resized_crop, scale: [0.6, 1.0]}, {name: random_flip}]"
 
 Runs that are finished stay, and one that was stopped goes on; so the command can be given again.
 """

@@ -78,15 +78,14 @@ def _lines(
     config, compared = story.recipe.config, story.compare
     (kind, share), how = config.target.chosen, config.importance
     yield from (f"# {config.name}", "", f"{report.summary[0].upper()}{report.summary[1:]}.", "")
-    chosen = (
-        f"Scores: {how.score} by {how.aggregate};",
-        f"{config.allocation.name} allocation, engine {config.engine}.",
-    )
+    scores = how.score if how.score == "obs" else f"{how.score} by {how.aggregate}"
+    yield f"Target: {share:.0%} of the {COSTS[kind]}."
     if config.allocation.blocks:
-        chosen = ("Whole blocks went, those", "first without which the loss rises the least.")
-    yield f"Target: {share:.0%} of the {COSTS[kind]}. {chosen[0]}"
-    yield f"{chosen[1]} Latency: {compared['backend']}"
-    yield f"{config.latency.precision}, batch {config.latency.batch}, threads {compared['threads']}, medians in turn."
+        yield "Whole blocks went, those first without which the loss rises the least."
+    else:
+        yield f"Scores: {scores}; {config.allocation.name} allocation, engine {config.engine}."
+    yield f"Latency: {compared['backend']} {config.latency.precision}, batch {config.latency.batch},"
+    yield f"threads {compared['threads']}, medians in turn."
     yield from ("", "| network | top-1, % | parameters | MACs | latency, ms |", "| --- | ---: | ---: | ---: | ---: |")
     for each in networks:
         sizes = (f"{size:,}" if size is not None else "" for size in (each.params, each.macs))

@@ -98,9 +98,8 @@ def _adopted(walk: Walk, op: Operator, role: Role) -> bool:
     if walk.tensor(y) not in walk.trace.state or walk.is_fixed(x):
         return False
     labels, shape = walk.value(x).labels, walk.shape(y)
-    first = op.attributes.get("axis", -1) % (labels.ndim + 1) - (
-        0 if op.attributes.get("axis", -1) >= 0 else len(shape)
-    )
+    axis = op.attributes.get("axis", -1)
+    first = axis if axis >= 0 else labels.ndim + 1 + axis - len(shape)
     long = [axis for axis in range(labels.ndim) if labels.shape[axis] > 1]
     if len(long) != 1 or not first <= long[0] < first + len(shape) or shape[long[0] - first] != labels.size:
         return False
