@@ -6,7 +6,8 @@ our cut fits the weights that are left (deploy/slim/reconstruction.py), as slim 
 are cut, since PaddleSlim cannot cut those that a padded skip couples:
 
     python tools/bench/pruning.py --checkpoint runs/X -c configs/cifar10/resnet20.yaml --output runs/pruning \
-        -o data.root=PATH/cifar10_jpeg.zip train.epochs=2 train.eval_every=2 optim.lr=0.02 schedule.warmup_epochs=0
+        -o data.root=PATH/cifar10_jpeg.zip train.epochs=4 train.eval_every=4 train.start_size=null optim.lr=0.02 \
+        schedule.warmup_epochs=0 distill.checkpoint=runs/X distill.weight=0.9
 
 What is finished stays, so the command can be given again. It is there to check that our default is ahead of both
 PaddleSlim's rules before fine-tuning at -30 % of the MACs and after it at -50 %, by more than the seeds differ, and
