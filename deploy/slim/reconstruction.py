@@ -38,7 +38,6 @@ class Fit:
     """
 
     constant: bool = False
-
     squares: Rows = field(default_factory=lambda: np.zeros((0, 0)))
     products: Rows = field(default_factory=lambda: np.zeros((0, 0)))
 
