@@ -13,7 +13,7 @@ FLOAT32, BFLOAT16 = 3, 2  # dnnl_data_type_t
 FORWARD_TRAINING, BACKWARD = 64, 128  # dnnl_prop_kind_t
 # dnnl_alg_kind_t: convolution_direct, eltwise_relu, eltwise_relu_use_dst_for_bwd, binary_add
 DIRECT, RELU, RELU_BY_OUTPUT, ADD = 1, 0x20, 0x100, 0x1FFF0
-USE_SCALE, USE_SHIFT, FUSE_RELU = 2, 4, 8  # dnnl_normalization_flags_t
+USE_GLOBAL_STATS, USE_SCALE, USE_SHIFT, FUSE_RELU = 1, 2, 4, 8  # dnnl_normalization_flags_t
 # DNNL_ARG_*
 SRC, SECOND_SRC, DST, WEIGHTS, BIAS = 1, 2, 17, 33, 41
 MEAN, VARIANCE, SCALE, SHIFT, WORKSPACE, SCRATCHPAD = 49, 50, 51, 52, 64, 80

@@ -1,5 +1,6 @@
 """Batch normalisation in training (Ioffe and Szegedy 2015, arXiv:1502.03167), with the ReLU that may follow."""
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import paddle
@@ -19,15 +20,25 @@ class NormShape(NamedTuple):
         source: batch, channels, height, width.
         epsilon: added to the variance.
         relu: whether a ReLU follows.
+        frozen: whether it uses statistics that it is given, instead of those of the batch.
     """
 
     source: tuple[int, ...]
     epsilon: float
     relu: bool
+    frozen: bool = False
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Mean and (biased) variance, float32 [channels]: those to use, or where those of the batch are put."""
+
+    mean: Tensor
+    variance: Tensor
 
 
 class Normalised(NamedTuple):
-    """What the forward pass leaves: statistics of the batch (the variance is the biased one), and the ReLU's signs."""
+    """What the forward pass leaves for the gradient: the statistics that it used, and the ReLU's signs."""
 
     mean: Tensor
     variance: Tensor
@@ -54,6 +65,7 @@ class NormPlan:
         inside = layout if layout is not None else usual.value
         outside = usual.value if plain else inside
         flags = c.USE_SCALE | c.USE_SHIFT | (c.FUSE_RELU if shape.relu else 0)
+        flags |= c.USE_GLOBAL_STATS if shape.frozen else 0
         workspace = [c.WORKSPACE] if shape.relu else []
         forward = library.create(
             "primitive_desc", library.engine.value, c.FORWARD_TRAINING, inside, inside, shape.epsilon, flags,
@@ -73,7 +85,9 @@ class NormPlan:
         self.source_size = self.forward.size(c.SRC)
         self.workspace_size = self.forward.size(c.WORKSPACE) if shape.relu else 0
 
-    def run(self, session: Session, source: int, scale: Tensor, shift: Tensor) -> tuple[Tensor, Normalised]:
+    def run(
+        self, session: Session, source: int, scale: Tensor, shift: Tensor, statistics: Statistics
+    ) -> tuple[Tensor, Normalised]:
         """Return the output, float32 [batch, channels, height, width] or bytes, and what the gradient needs.
 
         Args:
@@ -81,10 +95,10 @@ class NormPlan:
             source: address of the input.
             scale: float32 [channels].
             shift: float32 [channels].
+            statistics: read where they are frozen, else written.
         """
-        channels, destination = [self.shape.source[1]], paddle.empty(*self._empty)
-        workspace = paddle.empty([self.workspace_size], "uint8")
-        result = Normalised(paddle.empty(channels, "float32"), paddle.empty(channels, "float32"), workspace)
+        destination, workspace = paddle.empty(*self._empty), paddle.empty([self.workspace_size], "uint8")
+        result = Normalised(statistics.mean, statistics.variance, workspace)
         landed = self.destination.landing(session, destination.data_ptr())
         addresses = {c.SRC: source, c.DST: landed, c.SCALE: scale.data_ptr(), c.SHIFT: shift.data_ptr()}
         self.forward.run(session, addresses | self._kept(result))

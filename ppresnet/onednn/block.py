@@ -1,6 +1,7 @@
 """A residual block, relu(identity + branch(x)), run as one: the tensors inside the branch keep the kernels' layout."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import paddle
@@ -8,12 +9,13 @@ from paddle import Tensor
 from paddle.autograd import PyLayer
 
 from ppresnet.onednn import api as c
-from ppresnet.onednn.functions import Found, contiguous, first_order, wanted
+from ppresnet.onednn.batch_norm import Statistics
+from ppresnet.onednn.functions import contiguous, first_order, wanted
 from ppresnet.onednn.kernel import Kernel
 from ppresnet.onednn.library import Library
 from ppresnet.onednn.relu import ReluPlan, ReluShape
 from ppresnet.onednn.session import Session
-from ppresnet.onednn.unit import KEPT, UnitPlan, UnitShape, statistics
+from ppresnet.onednn.unit import KEPT, UnitPlan, UnitShape
 
 PARAMETERS = 3
 """Of a unit: weights, scale, shift."""
@@ -75,9 +77,10 @@ class BlockPlan:
 
 
 class Block(PyLayer):
-    """A residual block: `Block.apply(plan, session, found, source, identity, *parameters)`.
+    """A residual block: `Block.apply(plan, session, statistics, source, identity, *parameters)`.
 
-    `identity` is None where it is the source; `parameters` are weights, scale and shift of each unit.
+    `identity` is None where it is the source; `parameters` are weights, scale and shift of each unit, `statistics`
+    those of each unit.
     """
 
     @staticmethod
@@ -85,7 +88,7 @@ class Block(PyLayer):
         context: Any,
         plan: BlockPlan,
         session: Session,
-        found: Found,
+        statistics: Sequence[Statistics],
         source: Tensor,
         identity: Tensor | None,
         *parameters: Tensor,
@@ -95,9 +98,9 @@ class Block(PyLayer):
         context.wanted = wanted(source, *([] if identity is None else [identity]), *parameters)
         out = source = contiguous(source)
         saved: list[Tensor] = []
-        for number, unit in enumerate(plan.units):
-            out, kept = unit.run(session, out, *parameters[PARAMETERS * number : PARAMETERS * (number + 1)])
-            found.append(statistics(kept))
+        for number, (unit, own) in enumerate(zip(plan.units, statistics, strict=True)):
+            weights, scale, shift = parameters[PARAMETERS * number : PARAMETERS * (number + 1)]
+            out, kept = unit.run(session, out, weights, scale, shift, own)
             saved += kept
         plan.sum.run(session, source if identity is None else contiguous(identity), out)
         context.save_for_backward(out.detach(), *saved)  # the output itself would keep its graph, and that the output

@@ -7,12 +7,10 @@ from paddle import Tensor
 from paddle.autograd import PyLayer
 
 from ppresnet.errors import RequestError
-from ppresnet.onednn.batch_norm import Normalised, NormPlan
+from ppresnet.onednn.batch_norm import Normalised, NormPlan, Statistics
 from ppresnet.onednn.convolution import ConvolutionPlan
 from ppresnet.onednn.relu import ReluPlan
 from ppresnet.onednn.session import Session
-
-Found = list[Normalised]
 
 
 class Convolution(PyLayer):
@@ -44,20 +42,25 @@ class Convolution(PyLayer):
 
 
 class BatchNorm(PyLayer):
-    """Normalises plain float32 tensors: `BatchNorm.apply(source, scale, shift, plan, session, found)`.
+    """Normalises plain float32 tensors: `BatchNorm.apply(source, scale, shift, plan, session, statistics)`.
 
-    `found` is a list that takes the statistics of the batch: outputs that are not differentiable crash Paddle 2.6.2.
+    The statistics of the batch are put into `statistics`: outputs that are not differentiable crash Paddle 2.6.2.
     """
 
     @staticmethod
     def forward(
-        context: Any, source: Tensor, scale: Tensor, shift: Tensor, plan: NormPlan, session: Session, found: Found
+        context: Any,
+        source: Tensor,
+        scale: Tensor,
+        shift: Tensor,
+        plan: NormPlan,
+        session: Session,
+        statistics: Statistics,
     ) -> Tensor:
         """Return float32 [batch, channels, height, width]."""
         session.begin()
         needs, source = wanted(source, scale, shift), contiguous(source)
-        result, kept = plan.run(session, source.data_ptr(), scale, shift)
-        found.append(kept)
+        result, kept = plan.run(session, source.data_ptr(), scale, shift, statistics)
         context.save_for_backward(source, scale, *kept)
         context.plan, context.session, context.wanted = plan, session, needs
         return result

@@ -8,7 +8,7 @@ import paddle
 from paddle import Tensor, nn
 
 from ppresnet.onednn.api import FLOAT32
-from ppresnet.onednn.batch_norm import Normalised, NormPlan, NormShape
+from ppresnet.onednn.batch_norm import NormPlan, NormShape, Statistics
 from ppresnet.onednn.block import Block, BlockPlan
 from ppresnet.onednn.cache import PrimitiveCache
 from ppresnet.onednn.convolution import ConvolutionPlan, ConvolutionShape
@@ -56,16 +56,16 @@ class Kernels:
         return Convolution.apply(source, layer.weight, layer.bias, plan, self._session)
 
     def normalise(self, layer: nn.BatchNorm2D, source: Tensor) -> Tensor | None:
-        """Return what `nn.BatchNorm2D` returns, and move its running statistics."""
+        """Return what `nn.BatchNorm2D` returns, and move its running statistics where they are not frozen."""
         if not normalises(layer, source):
             return None
-        shape = NormShape(tuple(source.shape), layer._epsilon, relu=False)
+        shape = NormShape(tuple(source.shape), layer._epsilon, relu=False, frozen=bool(layer._use_global_stats))
         plan = self._plan(shape, lambda: NormPlan(self.library, shape))
         if plan is None:
             return None
-        found: list[Normalised] = []
-        result = BatchNorm.apply(source, layer.weight, layer.bias, plan, self._session, found)
-        move_statistics(layer, *found)
+        statistics = statistics_of(layer)
+        result = BatchNorm.apply(source, layer.weight, layer.bias, plan, self._session, statistics)
+        move_statistics(layer, statistics)
         return result
 
     def rectify(self, layer: nn.ReLU, source: Tensor) -> Tensor | None:
@@ -84,10 +84,10 @@ class Kernels:
         plan = self._plan(shape, lambda: UnitPlan(self.library, shape, self.compute))
         if plan is None:
             return None
-        found: list[Normalised] = []
         convolution, norm = layer.conv, layer.norm
-        result = Unit.apply(source, convolution.weight, norm.weight, norm.bias, plan, self._session, found)
-        move_statistics(norm, *found)
+        statistics = statistics_of(norm)
+        result = Unit.apply(source, convolution.weight, norm.weight, norm.bias, plan, self._session, statistics)
+        move_statistics(norm, statistics)
         return result if shape.norm.relu else layer.act(result)
 
     def run_block(self, layer: nn.Layer, source: Tensor) -> Tensor | None:
@@ -99,11 +99,12 @@ class Kernels:
         if plan is None:
             return None
         identity = layer.skip(source)
-        found: list[Normalised] = []
+        separate = None if identity is source else identity
+        statistics = [statistics_of(unit.norm) for unit in layer.branch]
         parameters = [one for unit in layer.branch for one in (unit.conv.weight, unit.norm.weight, unit.norm.bias)]
-        result = Block.apply(plan, self._session, found, source, None if identity is source else identity, *parameters)
-        for unit, batch in zip(layer.branch, found, strict=True):
-            move_statistics(unit.norm, batch)
+        result = Block.apply(plan, self._session, statistics, source, separate, *parameters)
+        for unit, own in zip(layer.branch, statistics, strict=True):
+            move_statistics(unit.norm, own)
         return result
 
     def pad(self, layer: nn.Layer, source: Tensor) -> Tensor | None:
@@ -176,7 +177,6 @@ def normalises(layer: nn.BatchNorm2D, source: Any, shape: tuple[int, ...] | None
     return (
         runs_here(layer, source)
         and layer._data_format == "NCHW"
-        and not layer._use_global_stats
         and layer.weight is not None
         and layer.bias is not None
         and layer.weight.dtype == paddle.float32
@@ -198,7 +198,8 @@ def unit_shape(layer: nn.Layer, source: Any, shape: tuple[int, ...] | None = Non
     found = convolution_shape(conv, source, shape)
     if found is None or found.bias or not normalises(norm, source, found.destination):
         return None
-    return UnitShape(found, NormShape(found.destination, norm._epsilon, relu=type(act) is nn.ReLU))
+    relu, frozen = type(act) is nn.ReLU, bool(norm._use_global_stats)
+    return UnitShape(found, NormShape(found.destination, norm._epsilon, relu, frozen))
 
 
 def block_shapes(layer: nn.Layer, source: Any, units: tuple[type[nn.Layer], ...]) -> tuple[UnitShape, ...] | None:
@@ -225,9 +226,18 @@ def watched(*layers: nn.Layer) -> bool:
     return any(layer._forward_pre_hooks or layer._forward_post_hooks for layer in layers)
 
 
+def statistics_of(layer: nn.BatchNorm2D) -> Statistics:
+    """Return the running statistics where a normalisation uses them in training too, else room for those of a batch."""
+    if layer._use_global_stats:
+        return Statistics(layer._mean, layer._variance)
+    return Statistics(*(paddle.empty(layer.weight.shape, "float32") for _ in range(2)))
+
+
 @paddle.no_grad()  # type: ignore[untyped-decorator]
-def move_statistics(layer: nn.BatchNorm2D, batch: Normalised) -> None:
+def move_statistics(layer: nn.BatchNorm2D, batch: Statistics) -> None:
     """Move the running statistics as Paddle does: running * momentum + batch * (1 - momentum), biased variance."""
+    if layer._use_global_stats:
+        return
     momentum = layer._momentum
     for running, new in ((layer._mean, batch.mean), (layer._variance, batch.variance)):
         running.scale_(momentum)

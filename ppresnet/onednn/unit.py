@@ -7,9 +7,9 @@ from paddle import Tensor
 from paddle.autograd import PyLayer
 
 from ppresnet.onednn.api import DST, Handle
-from ppresnet.onednn.batch_norm import Normalised, NormPlan, NormShape
+from ppresnet.onednn.batch_norm import Normalised, NormPlan, NormShape, Statistics
 from ppresnet.onednn.convolution import ConvolutionPlan, ConvolutionShape
-from ppresnet.onednn.functions import Found, contiguous, first_order, only, wanted
+from ppresnet.onednn.functions import contiguous, first_order, only, wanted
 from ppresnet.onednn.library import Library
 from ppresnet.onednn.session import Session
 
@@ -46,14 +46,14 @@ class UnitPlan:
         self.norm = NormPlan(library, shape.norm, self.layout, plain)
 
     def run(
-        self, session: Session, source: Tensor, weights: Tensor, scale: Tensor, shift: Tensor
+        self, session: Session, source: Tensor, weights: Tensor, scale: Tensor, shift: Tensor, statistics: Statistics
     ) -> tuple[Tensor, list[Tensor]]:
-        """Return the output, and the `KEPT` tensors that `run_backward` wants; the statistics are among them."""
+        """Return the output, and the `KEPT` tensors that `run_backward` wants."""
         session.begin()
         convolved = paddle.empty([self.norm.source_size], "uint8")
         source = self.convolution.keep_source(session, source)
         self.convolution.run(session, source, weights, None, convolved)
-        result, normalised = self.norm.run(session, convolved.data_ptr(), scale, shift)
+        result, normalised = self.norm.run(session, convolved.data_ptr(), scale, shift, statistics)
         return result, [source, weights, convolved, scale, *normalised]
 
     def run_backward(
@@ -69,13 +69,8 @@ class UnitPlan:
         return (*inner[:2], *only(needs[2:], *others))
 
 
-def statistics(kept: list[Tensor]) -> Normalised:
-    """Return what the normalisation left, of what `UnitPlan.run` keeps."""
-    return Normalised(*kept[4:])
-
-
 class Unit(PyLayer):
-    """A convolution and a normalisation: `Unit.apply(source, weights, scale, shift, plan, session, found)`."""
+    """A convolution and a normalisation: `Unit.apply(source, weights, scale, shift, plan, session, statistics)`."""
 
     @staticmethod
     def forward(
@@ -86,12 +81,11 @@ class Unit(PyLayer):
         shift: Tensor,
         plan: UnitPlan,
         session: Session,
-        found: Found,
+        statistics: Statistics,
     ) -> Tensor:
         """Return float32 [batch, output channels, height, width]."""
         needs = wanted(source, weights, scale, shift)
-        result, kept = plan.run(session, contiguous(source), weights, scale, shift)
-        found.append(statistics(kept))
+        result, kept = plan.run(session, contiguous(source), weights, scale, shift, statistics)
         context.save_for_backward(*kept)
         context.plan, context.session, context.wanted = plan, session, needs
         return result

@@ -13,6 +13,7 @@ from ppresnet.checkpoint import Checkpoint, resolve
 from ppresnet.checkpoint.state import final_weights, model_of, restore_weights, spec_of_checkpoint, weights_of
 from ppresnet.config import RunConfig
 from ppresnet.errors import CheckpointError, ConfigError
+from ppresnet.layers import ZeroPadSkip
 from ppresnet.models import build
 from ppresnet.models.frozen import freeze, freeze_norms
 from ppresnet.spec import ModelSpec, spec_of
@@ -131,10 +132,17 @@ def teacher_of(config: RunConfig, spec: ModelSpec, ranks: Ranks = ALONE) -> nn.L
             f"distill.checkpoint: expected a teacher of {spec.num_classes} classes and {spec.in_channels} input "
             f"channels, found {teacher.spec.num_classes} and {teacher.spec.in_channels}"
         )
-    for layer in teacher.sublayers():
-        if isinstance(layer, nn.Conv2D | nn.ReLU):
-            layer.train()  # which changes nothing but that they run on the kernels of training
+    _let_training_kernels_run(teacher)
     return teacher
+
+
+def _let_training_kernels_run(teacher: nn.Layer) -> None:
+    """Put what computes the same in training into training mode, where the kernels replace Paddle's own."""
+    for layer in teacher.sublayers():
+        if isinstance(layer, nn.BatchNorm2D):
+            layer._use_global_stats = True
+        if isinstance(layer, nn.BatchNorm2D | nn.Conv2D | nn.ReLU | ZeroPadSkip):
+            layer.train()
 
 
 def _from(path: str, ranks: Ranks) -> Checkpoint:

@@ -97,6 +97,29 @@ def test_statistics_move_as_paddles_own(kernels: Kernels) -> None:
     assert difference(stock._variance.numpy(), first * 0.9**5 + biased * (1 - 0.9**5)) <= 1e-5
 
 
-@pytest.mark.parametrize("change", [{"use_global_stats": True}, {"weight_attr": False}, {"data_format": "NHWC"}])
+def test_frozen_statistics_are_used_and_stay(kernels: Kernels) -> None:
+    """Against y = (x - mean) / sqrt(variance + epsilon) * scale + shift, in float64."""
+    layer, source, gradient = layer_of((4, 16, 9, 7), 0.9)
+    layer._use_global_stats = True
+    mean, variance, scale, shift = (
+        one.numpy().astype(np.float64)[:, None, None]
+        for one in (layer._mean, layer._variance, layer.weight, layer.bias)
+    )
+    normal = (source.numpy() - mean) / np.sqrt(variance + layer._epsilon)
+    result = kernels.normalise(layer, source)
+    found = [result, *paddle.grad(result, [source, layer.weight, layer.bias], paddle.to_tensor(gradient))]
+    expected = [
+        normal * scale + shift,
+        gradient * scale / np.sqrt(variance + layer._epsilon),
+        (gradient * normal).sum((0, 2, 3)),
+        gradient.astype(np.float64).sum((0, 2, 3)),
+    ]
+    for one, other in zip(found, expected, strict=True):
+        assert difference(one.numpy(), other) <= 1e-5
+    assert (layer._mean.numpy() == mean.ravel().astype("float32")).all()
+    assert (layer._variance.numpy() == variance.ravel().astype("float32")).all()
+
+
+@pytest.mark.parametrize("change", [{"weight_attr": False}, {"data_format": "NHWC"}])
 def test_other_normalisations_are_left_to_paddle(kernels: Kernels, change: dict) -> None:
     assert kernels.normalise(nn.BatchNorm2D(4, **change), paddle.rand([2, 4, 4, 4])) is None

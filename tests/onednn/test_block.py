@@ -66,6 +66,23 @@ def test_block_equals_paddles_own_in_float64(library: Library, name: str) -> Non
         assert difference(one, other) <= 1e-5
 
 
+@pytest.mark.parametrize("frozen", [slice(None), slice(1)], ids=["all", "first"])
+@pytest.mark.parametrize("name", ["basic, projection", "bottleneck, groups"])
+def test_frozen_statistics_are_used_and_stay(library: Library, name: str, frozen: slice) -> None:
+    kernels, block, wide = Kernels(library, units=[ConvNorm]), block_of(MAKERS[name]), block_of(MAKERS[name])
+    wide.to(dtype="float64")
+    for norm in [unit.norm for one in (block, wide) for unit in one.branch[frozen]]:
+        norm._use_global_stats = True
+        norm._mean.set_value(paddle.linspace(-0.5, 0.5, norm._mean.size, norm._mean.dtype))
+        norm._variance.set_value(paddle.linspace(0.5, 1.5, norm._mean.size, norm._mean.dtype))
+    before = [unit.norm._mean.numpy() for unit in block.branch[frozen]]
+    image = image_of(block)
+    found = run(block, image, lambda x: kernels.run_block(block, x))
+    for one, other in zip(found, run(wide, image.astype("float64"), wide), strict=True):
+        assert difference(one, other) <= 1e-5
+    assert all((unit.norm._mean.numpy() == kept).all() for unit, kept in zip(block.branch[frozen], before, strict=True))
+
+
 @pytest.mark.parametrize("compute", [FLOAT32, BFLOAT16])
 @pytest.mark.parametrize("name", MAKERS)
 def test_block_equals_its_units_to_the_bit(library: Library, name: str, compute: int) -> None:

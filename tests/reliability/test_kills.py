@@ -17,7 +17,10 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return output
 
 
-@pytest.mark.parametrize(("workers", "kills"), [(0, LONGEST), (2, 8)])  # thirty; a start with workers takes long
+@pytest.mark.parametrize(
+    ("workers", "kills"),
+    [(0, LONGEST), pytest.param(2, 8, marks=pytest.mark.slow)],  # a start with workers takes long
+)
 def test_a_run_that_is_killed_often_ends_byte_identical(
     workers: int, kills: int, reference: Path, tmp_path: Path
 ) -> None:
