@@ -12,13 +12,14 @@ from ppresnet.checkpoint import Checkpoint, opening
 from ppresnet.config import RunConfig
 from ppresnet.errors import RequestError
 
-METHODS = ("l1", "l2", "fpgm", "bn_scale", "taylor", "obs", "random")
+METHODS = ("path", "l1", "l2", "fpgm", "bn_scale", "taylor", "obs", "random")
 MEASURED = ("taylor", "obs")  # those that need images; their scores are changes of one loss
 AGGREGATES = ("flow", "mean", "max", "first")
 ENGINES = ("ppresnet", "paddleslim")
 PADDLESLIM_RULES = ("l1", "l2", "fpgm")
+JOINT = ("path", "obs")  # those that score a whole group at once; no aggregate applies
 # What commands and slim recipes do unless told otherwise.
-USUAL_IMPORTANCE: Final = "obs"
+USUAL_IMPORTANCE: Final = "path"
 USUAL_AGGREGATE: Final = "flow"
 USUAL_ALLOCATION: Final = "uniform"
 
@@ -133,19 +134,22 @@ def scores_of(arguments: argparse.Namespace, config: RunConfig, checkpoint: Chec
         PpresnetError: the training images cannot be read, or the method not be used.
     """
     from deploy.slim.importance import scores
+    from deploy.slim.path_norm import path_scores
     from deploy.slim.subset import load_subset
     from deploy.slim.surgeon import surgeon_scores
     from deploy.slim.takers import measured_takers
     from deploy.slim.taylor import measured_slopes, taylor_scores
     from ppresnet.checkpoint.state import final_weights
 
+    if arguments.importance in JOINT and arguments.aggregate != USUAL_AGGREGATE:
+        raise RequestError(
+            f"--importance {arguments.importance} scores a whole group at once; expected --aggregate "
+            f"{USUAL_AGGREGATE}, found {arguments.aggregate}"
+        )
+    if arguments.importance == "path":
+        return {group.name: path_scores(group, final_weights(checkpoint)) for group in graph}
     if arguments.importance not in MEASURED:
         return scores(graph, final_weights(checkpoint), arguments.importance, arguments.aggregate, arguments.seed)
-    if arguments.importance == "obs" and arguments.aggregate != USUAL_AGGREGATE:
-        raise RequestError(
-            f"--importance obs adds what all tensors of a group miss; expected --aggregate {USUAL_AGGREGATE}, found "
-            f"{arguments.aggregate}"
-        )
     subset = load_subset(config, "train", arguments.images)
     if arguments.importance == "obs":
         return surgeon_scores(graph, measured_takers(checkpoint, graph, subset.batches()))

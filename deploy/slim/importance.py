@@ -62,7 +62,7 @@ def scores(
     if method not in (*NORMS, "bn_scale", "random") or aggregate not in get_args(Aggregate):
         raise RequestError(
             f"no importance '{method}' by '{aggregate}' from weights; expected one of {', '.join(NORMS)}, bn_scale, "
-            f"random by one of {', '.join(get_args(Aggregate))}; taylor and obs come from images"
+            f"random by one of {', '.join(get_args(Aggregate))}; path, taylor and obs are found elsewhere"
         )
     if method == "random":
         return {group.name: _drawn(group, seed) for group in graph}
@@ -113,12 +113,12 @@ def _group_scores(group: Group, weights: Weights, seen: Weights, method: str, ag
     norm = NORMS[method]
     if aggregate == "flow":
         taken = [_norms(group, seen, norm, roles) for roles in (("columns",), ("scale",))]
-        sides = [_given(group, weights, norm), *(_aggregated(side, "mean") for side in taken if side)]
+        sides = [deviations(group, weights, norm), *(_aggregated(side, "mean") for side in taken if side)]
         return np.prod(sides, axis=0)  # type: ignore[no-any-return]
     return _aggregated(_norms(group, seen, norm, ("rows", "scale", "columns")), aggregate)
 
 
-def _given(group: Group, weights: Weights, norm: Callable[[NDArray[np.float64]], Scores]) -> Scores:
+def deviations(group: Group, weights: Weights, norm: Callable[[NDArray[np.float64]], Scores]) -> Scores:
     """Return how much the units vary from image to image, all that give them taken together.
 
     Behind a normalisation the deviation of a channel is gamma, whatever the kernel; and behind the ReLU that follows

@@ -38,8 +38,9 @@ class TargetConfig(v.Section):
 class ImportanceConfig(v.Section):
     """How a channel is scored."""
 
-    score: Literal["l1", "l2", "fpgm", "bn_scale", "taylor", "obs", "random"] = USUAL_IMPORTANCE
-    """Of each tensor that has the channel; obs: what no fit of the weights that take it makes up for."""
+    score: Literal["path", "l1", "l2", "fpgm", "bn_scale", "taylor", "obs", "random"] = USUAL_IMPORTANCE
+    """Of each tensor that has the channel; path: what gives it times what takes it, which says best what is left after
+    fine-tuning; obs: what no fit of the weights that take it makes up for, which says best what is left before."""
     aggregate: Literal["flow", "mean", "max", "first"] = USUAL_AGGREGATE
     """Over the tensors of a group."""
     images: v.Count = 512

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic_core import PydanticCustomError
 
-from deploy.slim.command import PADDLESLIM_RULES, USUAL_AGGREGATE
+from deploy.slim.command import JOINT, PADDLESLIM_RULES, USUAL_AGGREGATE
 from ppresnet.config.rules import Conflict
 
 if TYPE_CHECKING:
@@ -31,9 +31,10 @@ def expect_one(target: TargetConfig) -> TargetConfig:
 def conflicts(config: SlimConfig) -> Iterator[Conflict]:
     """Yield everything in a recipe that is well-formed and still cannot be done."""
     yield from _blocks(config)
-    if config.importance.score == "obs" and config.importance.aggregate != USUAL_AGGREGATE:
-        text = f"expected {USUAL_AGGREGATE} because importance.score is obs, found {config.importance.aggregate}"
-        yield Conflict(("importance", "aggregate"), config.importance.aggregate, text)
+    scored = config.importance
+    if scored.score in JOINT and scored.aggregate != USUAL_AGGREGATE:
+        text = f"expected {USUAL_AGGREGATE} because importance.score is {scored.score}, found {scored.aggregate}"
+        yield Conflict(("importance", "aggregate"), scored.aggregate, text)
     if config.engine != "paddleslim":
         return
     for section, key, found, able in (

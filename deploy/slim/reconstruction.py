@@ -26,6 +26,8 @@ from ppresnet.checkpoint import Checkpoint
 from ppresnet.checkpoint.state import model_of
 from ppresnet.errors import DataError
 
+RIDGE = 1.0  # of the mean variance of an input; a smaller one gains little and changes weights much, which train badly
+
 
 @dataclass
 class Fit:
@@ -35,9 +37,11 @@ class Fit:
 
     Attributes:
         constant: whether the last input is a 1, so that a constant is fitted too.
+        ridge: what holds the change small, as a share of the mean variance of an input.
     """
 
     constant: bool = False
+    ridge: float = RIDGE
     squares: Rows = field(default_factory=lambda: np.zeros((0, 0)))
     products: Rows = field(default_factory=lambda: np.zeros((0, 0)))
 
@@ -51,11 +55,15 @@ class Fit:
 
     def change(self) -> Rows:
         """Return what to add to the weight, float64 [inputs, outputs]."""
-        return np.asarray(np.linalg.solve(ridged(self.squares, self.constant), self.products))
+        return np.asarray(np.linalg.solve(ridged(self.squares, self.constant, self.ridge), self.products))
 
 
 def reconstructed(
-    whole: Checkpoint, smaller: Checkpoint, kept: Kept, batches: Sequence[NDArray[np.float32]]
+    whole: Checkpoint,
+    smaller: Checkpoint,
+    kept: Kept,
+    batches: Sequence[NDArray[np.float32]],
+    ridge: float = RIDGE,
 ) -> Checkpoint:
     """Return the smaller network with weights that make up for the inputs they lost.
 
@@ -69,6 +77,7 @@ def reconstructed(
         smaller: what is left of it, with all its blocks.
         kept: the units that stayed.
         batches: float32 images [batch, channels, size, size], such as those of a training split.
+        ridge: of the fit.
 
     Raises:
         DataError: there is no image.
@@ -81,7 +90,8 @@ def reconstructed(
     changed = []
     for name in wanted:
         constant = constant_of(name, kept.graph, state)
-        _refit(model, layers[name], batches, wanted[name], constant and (state[constant[0]], constant[1]))
+        fit = Fit(constant is not None, ridge)
+        _refit(model, layers[name], batches, wanted[name], fit, constant and (state[constant[0]], constant[1]))
         changed += [f"{name}.weight", *([constant[0]] if constant else [])]
     fitted = {name: state[name].numpy() for name in changed}
     averaged = {name: array for name, array in fitted.items() if name in smaller.ema}
@@ -121,10 +131,11 @@ def _refit(
     layer: nn.Layer,
     batches: Sequence[NDArray[np.float32]],
     wanted: Sequence[Rows],
+    fit: Fit,
     constant: tuple[Tensor, int] | None,
 ) -> None:
     """Fit the weight of a layer, and what takes a constant with its sign."""
-    fit, left = Fit(constant is not None), iter(wanted)
+    left = iter(wanted)
 
     def note(layer: nn.Layer, x: Tensor, y: Tensor) -> None:
         inputs = inputs_of(layer, x)

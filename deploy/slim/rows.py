@@ -13,7 +13,6 @@ from paddle import Tensor, nn
 from deploy.slim.groups import ChannelGraph
 
 POSITIONS = 16  # of the output of a convolution, in each image
-RIDGE = 1e-3  # of the mean variance of an input
 LEAST = 1e-12  # of a ridge, where no input varies
 Rows = NDArray[np.float64]
 Watch = Callable[[nn.Layer, Tensor, Tensor], None]
@@ -75,17 +74,17 @@ def with_constant(inputs_RI: Rows) -> Rows:
     return np.concatenate([inputs_RI, np.ones((len(inputs_RI), 1))], axis=1)
 
 
-def ridged(squares_II: Rows, constant: bool) -> Rows:
+def ridged(squares_II: Rows, constant: bool, ridge: float) -> Rows:
     """Return sums of squares with a ridge, which keeps weights near what they are where few rows say otherwise.
 
-    It is a share of how much the inputs vary, or of their mean square where no `constant` stands behind them; the
+    It is that share of how much the inputs vary, or of their mean square where no `constant` stands behind them; the
     constant itself has none, so that it costs nothing.
     """
     varies = np.diagonal(squares_II).copy()
     if constant:
         varies -= squares_II[-1] ** 2 / squares_II[-1, -1]
     free = np.arange(len(varies)) < len(varies) - int(constant)
-    return np.asarray(squares_II + np.diag((RIDGE * varies[free].mean() + LEAST) * free))
+    return np.asarray(squares_II + np.diag((ridge * varies[free].mean() + LEAST) * free))
 
 
 def outputs_of(layer: nn.Layer, y: Tensor) -> Rows:

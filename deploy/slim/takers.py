@@ -29,6 +29,8 @@ from ppresnet.checkpoint import Checkpoint
 from ppresnet.checkpoint.state import model_of
 from ppresnet.errors import DataError
 
+RIDGE = 1e-3  # of the mean variance of an input
+
 
 @dataclass
 class _Seen:
@@ -49,7 +51,7 @@ class _Seen:
         weight = weight_rows(layer)
         taps = len(weight) // layer.weight.shape[axes_of(layer)[0]]
         weight = np.concatenate([weight, np.zeros((int(self.constant), weight.shape[1]))])
-        inverse = np.linalg.inv(ridged(np.asarray(self.squares), self.constant) / self.rows)
+        inverse = np.linalg.inv(ridged(np.asarray(self.squares), self.constant, RIDGE) / self.rows)
         return Taker(weight * np.sqrt(self.slopes / images), inverse, taps)
 
 

@@ -39,7 +39,6 @@ RULES: dict[str, tuple[str, ...]] = {
     "PaddleSlim L1": ("--engine", "paddleslim", "--importance", "l1"),
     "PaddleSlim FPGM": ("--engine", "paddleslim", "--importance", "fpgm"),
 }
-FITTED = ("--reconstruct", "256")  # what a slim recipe does after a cut of ours; PaddleSlim keeps the weights it has
 SHARES = (0.5, 0.7)
 LOSS = 1.0  # points of top-1 that our default may lose against the whole network
 
@@ -72,6 +71,9 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="fine-tunings at a time (default: 1)")
     parser.add_argument("--brief", action="store_true", help="at -30 %%, fine-tune nothing but ours")
     parser.add_argument("--importance", nargs="+", default=[], metavar="FLAG", help="of our plan, instead of the usual")
+    parser.add_argument(
+        "--reconstruct", type=int, default=256, metavar="N", help="images our cut is fitted to (%(default)s; 0: none)"
+    )
     return parser.parse_args(words)
 
 
@@ -104,7 +106,7 @@ def cut(wanted: argparse.Namespace, rule: str, share: float) -> Cut:
         wanted, "deploy/slim/plan.py", folder / "planned.json", *whole, "--macs", share, "--scope", "internal",
         "--output", plan, *flags,
     )  # fmt: skip
-    fitted = FITTED if rule == OURS else ()
+    fitted = ("--reconstruct", wanted.reconstruct) if rule == OURS and wanted.reconstruct else ()
     made = step(
         wanted, "deploy/slim/cut.py", folder / "cut.json", *whole, "--plan", plan, "--output", folder / "cut", *fitted
     )

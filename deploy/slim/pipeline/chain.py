@@ -39,7 +39,15 @@ def plan(config: SlimConfig, name: str, checkpoint: Path, recipe: Path, measured
     """
     kind, _ = config.target.chosen
     groups = config.allocation
-    settings = [f"--{kind}", f"{share:.6g}", *_scoring(config), "--engine", config.engine, "--allocation", groups.name]
+    settings = [
+        f"--{kind}",
+        f"{share:.6g}",
+        *_scoring(config, groups.blocks),
+        "--engine",
+        config.engine,
+        "--allocation",
+        groups.name,
+    ]
     settings += ["--round-to", str(config.round_to), "--minimum", str(groups.minimum), "--scope", groups.scope]
     settings += ["--trunk-share", str(groups.trunk_share), *(("--protect", *groups.protect) if groups.protect else ())]
     settings += ["--blocks"] if groups.blocks else []
@@ -112,11 +120,10 @@ def _training(name: str, recipe: Path, more: Sequence[tuple[str, Path]]) -> Step
     return Step(name, "tools/train.py", ("--resume",), inputs, products=products, resumes=True, data_may_move=True)
 
 
-def _scoring(config: SlimConfig) -> tuple[str, ...]:
+def _scoring(config: SlimConfig, blocks: bool = False) -> tuple[str, ...]:
     how = config.importance
     scored = ("--importance", how.score, "--aggregate", how.aggregate, "--seed", str(config.seed))
-    measured = how.score in MEASURED or config.allocation.blocks
-    return (*scored, "--images", str(how.images)) if measured else scored
+    return (*scored, "--images", str(how.images)) if how.score in MEASURED or blocks else scored
 
 
 def _timing(config: SlimConfig) -> list[str]:

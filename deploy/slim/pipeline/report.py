@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from deploy.slim.command import JOINT
 from deploy.slim.pipeline.figures import Point, first_figures, points, widths
 from deploy.slim.pipeline.life import Story
 from deploy.slim.pipeline.pictures import draw_front, draw_widths
@@ -78,7 +79,7 @@ def _lines(
     config, compared = story.recipe.config, story.compare
     (kind, share), how = config.target.chosen, config.importance
     yield from (f"# {config.name}", "", f"{report.summary[0].upper()}{report.summary[1:]}.", "")
-    scores = how.score if how.score == "obs" else f"{how.score} by {how.aggregate}"
+    scores = how.score if how.score in JOINT else f"{how.score} by {how.aggregate}"
     yield f"Target: {share:.0%} of the {COSTS[kind]}."
     if config.allocation.blocks:
         yield "Whole blocks went, those first without which the loss rises the least."

@@ -10,6 +10,7 @@ from deploy.slim.deviation import rectified_deviation
 from deploy.slim.grouping import channel_graph
 from deploy.slim.importance import by_unit, fpgm, l1, l2, scores
 from deploy.slim.masking import masked
+from deploy.slim.path_norm import path_scores
 from deploy.slim.taylor import slopes, taylor_scores
 from ppresnet.checkpoint.state import model_of, restore_weights
 from ppresnet.errors import RequestError
@@ -86,6 +87,43 @@ def test_a_channel_that_changes_nothing_is_found_where_one_tensor_alone_misleads
     assert scores(GRAPH, state, method, "flow")[name].argmin() == unit
     assert scores(GRAPH, state, method, "flow")[name][unit] == pytest.approx(0, abs=1e-6)
     assert scores(GRAPH, state, method, "first")[name].argmin() != unit
+    path = path_scores(GRAPH.groups[name], state)
+    assert path.argmin() == unit
+    assert path[unit] == pytest.approx(0, abs=1e-6)
+
+
+def test_path_is_what_gives_a_channel_times_what_takes_it_as_they_are() -> None:
+    state = weights()
+    taker = "stages.0.0.branch.1.conv.weight"
+    given = np.sqrt((state[f"{INNER}.weight"].astype(np.float64) ** 2).sum(axis=(1, 2, 3)))
+    taken = np.sqrt((state[taker].astype(np.float64) ** 2).sum(axis=(0, 2, 3)))
+    for part, value in (("weight", 1.0), ("bias", 0.0)):
+        state[f"{INNER[:-5]}.norm.{part}"][:] = value
+    before = path_scores(GRAPH.groups[INNER], state)
+    assert before == pytest.approx(given / given.mean() * taken / taken.mean())
+    state[f"{INNER}.weight"][2] *= 100  # which no output shows, behind a normalisation
+    assert path_scores(GRAPH.groups[INNER], state).argmax() == 2
+
+
+def test_path_takes_all_that_give_and_all_that_take_a_trunk() -> None:
+    state = weights()
+    before = path_scores(GRAPH.groups[TRUNK], state)
+    for member in GRAPH.groups[TRUNK].members:
+        if member.role in ("rows", "columns"):
+            louder = {name: np.array(array) for name, array in state.items()}
+            np.moveaxis(louder[member.tensor], member.axis, 0)[member.units == 3] *= 10
+            assert path_scores(GRAPH.groups[TRUNK], louder)[3] > before[3] * 1.1, member.tensor
+
+
+def test_path_counts_a_channel_that_hardly_varies_for_less() -> None:
+    state = weights()
+    norm = f"{INNER[:-5]}.norm"
+    state[f"{norm}.weight"][:], state[f"{norm}.bias"][:] = 1.0, 0.0
+    before = path_scores(GRAPH.groups[INNER], state)
+    state[f"{norm}.weight"][:2] = [0.9, 0.04]  # of a mean of about 0.8, so that a twentieth is half of the limit
+    found = path_scores(GRAPH.groups[INNER], state)
+    assert found[[0, 2, 3, 4]] == pytest.approx(before[[0, 2, 3, 4]])
+    assert found[1] == pytest.approx(before[1] * 0.04 * 5 / 3.94 / 0.1)
 
 
 def test_first_is_the_norm_of_one_kernel_as_paddleslim_has_it() -> None:

@@ -163,11 +163,11 @@ def test_several_labels_an_image_are_refused_with_what_to_do(
 ) -> None:
     several = ("-o", "train.loss=bce", "data.format=list", "data.multi_label=true", f"data.root={tmp_path}")
     asked = ("--checkpoint", run_folder, *several, "--macs", 0.6, "--output", tmp_path / "plan.json")
-    assert command(plan_command, *asked) == 2
+    assert command(plan_command, *asked, "--importance", "taylor") == 2
     told = capsys.readouterr().err
     assert "found data.multi_label: true" in told
     assert "plan with another --importance than taylor or obs, and cut with --recalibrate 0" in told
-    assert command(plan_command, *asked, "--importance", "l2") == 0
+    assert command(plan_command, *asked) == 0
     planned = ("--plan", tmp_path / "plan.json", "--output", tmp_path / "cut", "--recalibrate", 0)
     assert command(cut_command, "--checkpoint", run_folder, *several, *planned) == 0
 
@@ -181,6 +181,7 @@ def test_several_labels_an_image_are_refused_with_what_to_do(
         (("--blocks", "--steps", 2), "--steps is for channels"),
         (("--allocation", "sensitivity", "--sensitivity", "x", "--steps", 2), "expected --steps 1"),
         (("--importance", "obs", "--aggregate", "max"), "expected --aggregate flow, found max"),
+        (("--importance", "path", "--aggregate", "mean"), "expected --aggregate flow, found mean"),
     ],
 )
 def test_flags_that_would_do_nothing_are_refused(

@@ -44,10 +44,12 @@ def logits(checkpoint: Checkpoint, batches: list[np.ndarray]) -> np.ndarray:
 def test_least_squares_find_the_weight_that_made_the_rows() -> None:
     drawn = np.random.default_rng(1)
     inputs, weight = drawn.standard_normal((500, 6)), drawn.standard_normal((6, 3))
-    fit = Fit()
+    fit = Fit(ridge=1e-3)
     for part in np.split(inputs, 5):
         fit.add(part, part @ weight)
     np.testing.assert_allclose(fit.change(), weight, rtol=0.01)
+    held = replace(fit, ridge=1.0)  # of inputs that are independent it halves the change
+    np.testing.assert_allclose(held.change(), weight / 2, atol=0.06)
 
 
 @pytest.mark.parametrize("trunk", [False, True], ids=["internal", "all"])
@@ -72,7 +74,7 @@ def test_a_channel_that_copies_another_costs_nothing(whole: Checkpoint, batches:
     twin = replace(whole, weights=weights)
     keep = {INTERNAL: tuple(unit for unit in range(GRAPH.groups[INTERNAL].units) if unit != 1)}
     smaller = cut(twin, plan_of(twin, GRAPH, keep), GRAPH)
-    fitted = reconstructed(twin, smaller, Kept(GRAPH, keep), batches)
+    fitted = reconstructed(twin, smaller, Kept(GRAPH, keep), batches, ridge=1e-3)
     taker = "stages.0.0.branch.1.conv.weight"
     wanted = weights[taker][:, 0].astype(np.float64) + weights[taker][:, 1]
     assert np.abs(smaller.weights[taker][:, 0] - wanted).max() > 0.05

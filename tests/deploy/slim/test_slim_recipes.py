@@ -104,8 +104,9 @@ def test_the_base_is_found_from_the_recipe_and_from_here(tmp_path: Path, monkeyp
         ("round_to=3", "'round_to': expected 1, 2, 4, 8, 16 or 32"),
         (
             "engine=paddleslim",
-            "'importance.score': expected l1 or l2 or fpgm because engine is paddleslim, found obs",
+            "'importance.score': expected l1 or l2 or fpgm because engine is paddleslim, found path",
         ),
+        ("importance.aggregate=mean", "expected flow because importance.score is path, found mean"),
         (
             "importance={score: obs, aggregate: max}",
             "'importance.aggregate': expected flow because importance.score is obs, found max",

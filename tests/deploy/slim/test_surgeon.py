@@ -10,9 +10,9 @@ from random_specs import RANDOM, random_checkpoint, random_images
 
 from deploy.slim.grouping import channel_graph
 from deploy.slim.groups import ChannelGraph, Group, Member
-from deploy.slim.rows import RIDGE, constant_of, inputs_of, outputs_of, watched
+from deploy.slim.rows import constant_of, inputs_of, outputs_of, watched
 from deploy.slim.surgeon import Taker, surgeon_scores
-from deploy.slim.takers import measured_takers
+from deploy.slim.takers import RIDGE, measured_takers
 from ppresnet.checkpoint import Checkpoint
 from ppresnet.checkpoint.state import model_of
 from ppresnet.errors import DataError, RequestError
