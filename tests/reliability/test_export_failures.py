@@ -61,11 +61,12 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Subject:
     return subject_of(read(step), step, tiny_network.tiny_config())
 
 
-def test_fifty_full_disks(old: Path, other: Subject) -> None:
+@pytest.mark.parametrize("sizes", [12, pytest.param(50, marks=pytest.mark.slow)])
+def test_full_disks(sizes: int, old: Path, other: Subject) -> None:
     before = contents(old)
     largest = max(len(data) for data in before.values())
     # A .pdmodel holds the call stack of each layer, so that two of one network differ a little in size.
-    for size in np.linspace(0, 0.8 * largest, 50).astype(int):
+    for size in np.linspace(0, 0.8 * largest, sizes).astype(int):
         with largest_file(int(size)), pytest.raises(PpresnetError) as caught:
             put(other, old)
         assert str(caught.value).strip()

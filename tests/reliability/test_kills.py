@@ -31,7 +31,7 @@ def test_a_run_that_is_killed_often_ends_byte_identical(
     assert tally.inside_save * 2 >= tally.kills
 
 
-@pytest.mark.parametrize("kills", [10, pytest.param(200, marks=pytest.mark.slow(drawn=False))])
+@pytest.mark.parametrize("kills", [6, pytest.param(200, marks=pytest.mark.slow(drawn=False))])
 def test_with_every_regulariser_on_kills_change_nothing(kills: int, tmp_path: Path) -> None:
     training = everything(kills, tmp_path)
     dataclasses.replace(training, workers=(0,)).to_the_end(tmp_path / "reference")
