@@ -44,7 +44,7 @@ class ZeroPadSkip(nn.Layer):
     """Every stride-th pixel, with zero channels on both sides: option A of He et al. 2015, free of parameters.
 
     In evaluation, and so in every exported program, it takes the form of a projection whose kernel picks channels and
-    whose BatchNorm changes nothing; the values are the same to the bit. Every runtime has these operators and fuses the
+    whose BatchNorm changes nothing but, on some CPUs, the last bit. Every runtime has these operators and fuses the
     addition behind them. (Under oneDNN the operator `pad` corrupts the heap in Paddle 3.3.1, paddle2onnx 2.1.0 leaves
     the value of `pad3d` unset, and a padded skip keeps the oneDNN pass for `.pdmodel` from fusing.)
 

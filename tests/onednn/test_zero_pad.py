@@ -38,7 +38,8 @@ def test_switch_takes_it_in_training_only(fused: Kernels, monkeypatch: pytest.Mo
     layer, source = ZeroPadSkip(4, 8, 2), paddle.rand([2, 4, 6, 6])
     trained = layer(source)
     layer.eval()
-    assert np.array_equal(trained.numpy(), layer(source).numpy())
+    # Paddle's reciprocal of a root may be one bit off, which depends on the CPU; evaluation has a BatchNorm.
+    np.testing.assert_allclose(layer(source).numpy(), trained.numpy(), rtol=2e-7)
     assert [one is not None for one in calls] == [True, False]
 
 
