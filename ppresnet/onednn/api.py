@@ -60,6 +60,7 @@ FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "post_ops_create": (_OUT,),
     "post_ops_append_eltwise": (Handle, _INT, _FLOAT, _FLOAT),
     "primitive_create": (_OUT, Handle),
+    "primitive_desc_query": (Handle, _INT, _INT, ctypes.POINTER(ctypes.c_char_p)),
     "primitive_execute": (Handle, Handle, _INT, ctypes.POINTER(Argument)),
     "reorder_primitive_desc_create": (_OUT, Handle, Handle, Handle, Handle, Handle),
     "convolution_forward_primitive_desc_create": (

@@ -15,7 +15,8 @@ from ppresnet.onednn.kernel import Kernel
 from ppresnet.onednn.library import Library
 from ppresnet.onednn.relu import ReluPlan, ReluShape
 from ppresnet.onednn.session import Session
-from ppresnet.onednn.unit import KEPT, UnitPlan, UnitShape
+from ppresnet.onednn.unit import KEPT, UnitShape
+from ppresnet.onednn.wide import AnyUnitPlan, unit_plan
 
 PARAMETERS = 3
 """Of a unit: weights, scale, shift."""
@@ -69,10 +70,11 @@ class BlockPlan:
     """
 
     def __init__(self, library: Library, shapes: tuple[UnitShape, ...], compute: int) -> None:
-        self.units: list[UnitPlan] = []
+        self.units: list[AnyUnitPlan] = []
+        dense = all(shape.convolution.groups == 1 for shape in shapes)
         for shape in shapes:
-            before = self.units[-1].layout if self.units else None
-            self.units.append(UnitPlan(library, shape, compute, before, plain=shape is shapes[-1]))
+            before, plain = self.units[-1] if self.units else None, shape is shapes[-1]
+            self.units.append(unit_plan(library, shape, compute, before, plain, widen=dense))
         self.sum = SumPlan(library, shapes[-1].convolution.destination)
 
 

@@ -16,7 +16,8 @@ from ppresnet.onednn.functions import BatchNorm, Convolution, Relu
 from ppresnet.onednn.library import Library, OneDnnError
 from ppresnet.onednn.relu import ReluPlan, ReluShape
 from ppresnet.onednn.session import Session
-from ppresnet.onednn.unit import Unit, UnitPlan, UnitShape
+from ppresnet.onednn.unit import Unit, UnitShape
+from ppresnet.onednn.wide import unit_plan
 from ppresnet.onednn.zero_pad import PadPlan, PadShape, ZeroPad
 
 PLANS = 512  # a DenseNet-121 has about 200 different layers
@@ -81,7 +82,7 @@ class Kernels:
         shape = unit_shape(layer, source)
         if shape is None:
             return None
-        plan = self._plan(shape, lambda: UnitPlan(self.library, shape, self.compute))
+        plan = self._plan(shape, lambda: unit_plan(self.library, shape, self.compute))
         if plan is None:
             return None
         convolution, norm = layer.conv, layer.norm

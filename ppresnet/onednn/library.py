@@ -13,7 +13,8 @@ from ppresnet.onednn.api import FLOAT32, FUNCTIONS, KINDS, RELU, STATUS, Handle,
 
 OLDEST = (3, 2)
 
-_CPU, _IN_ORDER, _TAG_ANY, _SCRATCHPAD_BY_USER, _QUERY_ARGUMENT = 1, 1, 1, 1, 255
+_CPU, _IN_ORDER, _TAG_ANY, _SCRATCHPAD_BY_USER = 1, 1, 1, 1
+_QUERY_IMPLEMENTATION, _QUERY_ARGUMENT = 8, 255
 
 
 class OneDnnError(PpresnetError):
@@ -126,6 +127,12 @@ class Library:
     def layout(self, primitive_desc: Owned, argument: int) -> Handle:
         """Return the descriptor an argument of a primitive has; it belongs to the primitive descriptor."""
         return Handle(self._query(primitive_desc.value, _QUERY_ARGUMENT, argument))
+
+    def implementation(self, primitive_desc: Owned) -> str:
+        """Return the name of the kernel that was chosen, such as `bnorm_jit:avx512_core`; those for any CPU end so."""
+        name = ctypes.c_char_p()
+        self._functions["primitive_desc_query"](primitive_desc.value, _QUERY_IMPLEMENTATION, 0, ctypes.byref(name))
+        return (name.value or b"").decode("ascii", "replace")
 
     def size(self, layout: Handle) -> int:
         """Return the bytes a tensor of this layout takes."""

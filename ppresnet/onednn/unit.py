@@ -34,6 +34,11 @@ class UnitPlan:
         before: layout in which the source comes and its gradient leaves; None: both are plain float32 tensors.
         plain: whether the output and the gradient of that are plain float32 tensors; else they have `layout`.
 
+    Attributes:
+        layout: of the output that is not plain.
+        channels: of the output.
+        quick: whether the normalisation has a kernel for this CPU, instead of one for any.
+
     Raises:
         OneDnnError: `unimplemented` where oneDNN has no such kernel.
     """
@@ -43,7 +48,9 @@ class UnitPlan:
     ) -> None:
         self.convolution = ConvolutionPlan(library, shape.convolution, compute, plain=False, before=before)
         self.layout = self.convolution.forward.layouts[DST]
+        self.channels = shape.convolution.weights[0]
         self.norm = NormPlan(library, shape.norm, self.layout, plain)
+        self.quick = not library.implementation(self.norm.forward.descriptor).endswith(":any")
 
     def run(
         self, session: Session, source: Tensor, weights: Tensor, scale: Tensor, shift: Tensor, statistics: Statistics
