@@ -50,6 +50,9 @@ class DistillConfig(v.Section):
     """Share of the teacher in the loss."""
     temperature: v.Positive = 4.0
     """Softens both outputs."""
+    maps: v.NotNegative = 0.0
+    """Times the squared difference of the maps that the stages give, relative to the teacher's, whose widths must be
+    the same; 0 is off."""
 
 
 class SparsityConfig(v.Section):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +17,7 @@ from ppresnet.data.mixing import Mixed, mix
 from ppresnet.train.growth import resized, side_of
 from ppresnet.train.guards import bad_layer
 from ppresnet.train.losses import distillation, mixed_cross_entropy
+from ppresnet.train.teaching import map_difference, maps_of
 
 Seen = tuple[float, np.ndarray, np.ndarray]
 """Mean loss, logits [images, classes] and labels of some images."""
@@ -52,9 +53,9 @@ class Passes:
         for inputs, mixed in self._inputs(batch, seed, epoch, parts):
             labels, others = paddle.to_tensor(mixed.labels), paddle.to_tensor(mixed.others)
             with self.cast():
-                logits = self.model(inputs)
+                logits, maps = self._outputs(self.model, inputs)
                 loss = mixed_cross_entropy(logits, labels, others, mixed.share, train.label_smoothing, train.loss)
-                loss = self._with_teacher(loss, logits, inputs)
+                loss = self._with_teacher(loss, logits, maps, inputs)
             factor = weigh(len(mixed.labels))
             (loss if factor == 1.0 else loss * factor).backward()
             found.append((float(loss), logits.astype("float32").numpy(), mixed.labels))
@@ -74,10 +75,18 @@ class Passes:
             mixed = Mixed(whole.images[part], whole.labels[part], whole.others[part], whole.share)
             yield resized(paddle.to_tensor(mixed.images), side), mixed
 
-    def _with_teacher(self, loss: Tensor, logits: Tensor, inputs: Tensor) -> Tensor:
+    def _outputs(self, network: nn.Layer, inputs: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
+        """Return the logits, and the maps of the stages where they are learned from."""
+        if self.teacher is None or not self.config.distill.maps:
+            return network(inputs), ()
+        with maps_of(network) as maps:
+            return network(inputs), maps
+
+    def _with_teacher(self, loss: Tensor, logits: Tensor, maps: Sequence[Tensor], inputs: Tensor) -> Tensor:
         if self.teacher is None:
             return loss
         with paddle.no_grad():
-            target = self.teacher(inputs)
+            target, wanted = self._outputs(self.teacher, inputs)
         distill = self.config.distill
-        return loss * (1.0 - distill.weight) + distillation(logits, target, distill.temperature) * distill.weight
+        loss = loss * (1.0 - distill.weight) + distillation(logits, target, distill.temperature) * distill.weight
+        return loss + map_difference(maps, wanted) * distill.maps if distill.maps else loss

@@ -30,6 +30,7 @@ from ppresnet.train.seeds import seed_paddle
 from ppresnet.train.sharing import shared_checkpoint
 from ppresnet.train.sparsity import sparsity_of
 from ppresnet.train.step import Step
+from ppresnet.train.teaching import expect_same_maps
 
 
 def starting_point(
@@ -92,6 +93,8 @@ def assemble_step(
     """
     device = paddle.get_device().split(":")[0]
     model = _network(config, spec, initial, restored)
+    if teacher is not None and config.distill.maps:
+        expect_same_maps(model, teacher)
     _save_memory(model, config, report, -(-config.train.batch_size // ranks.size))
     optimizer = build_optimizer(config.optim, model)
     if restored is not None:

@@ -33,7 +33,7 @@ schedule: {name: cosine, warmup_epochs: 1, step_epochs: null, milestones: [], ga
 amp: {level: O0, dtype: float16, allow: [], deny: [], scale: 65536, scale_steps: 2000}
 recompute: {every: 0, budget_mb: null}
 ema: {decay: 0.0}
-distill: {checkpoint: null, weight: 0.5, temperature: 4.0}
+distill: {checkpoint: null, weight: 0.5, temperature: 4.0, maps: 0.0}
 sparsity: {bn: 0.0, group_lasso: 0.0}
 finetune: {frozen_stages: 0, frozen_statistics: false, frozen_affine: false, new_head: false}
 guard: {spike: null, skips: 3, rollbacks: 1}

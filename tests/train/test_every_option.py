@@ -98,6 +98,7 @@ HELD_BY: dict[str, str] = {
     "distill.checkpoint": OPTIONS + "test_a_teacher_is_learned_from",
     "distill.weight": "train/test_passes.py::test_the_teacher_has_its_weight_at_its_temperature",
     "distill.temperature": "train/test_passes.py::test_the_teacher_has_its_weight_at_its_temperature",
+    "distill.maps": "train/test_teaching.py::test_a_run_learns_from_maps_of_its_own_widths_only",
     "sparsity.bn": "train/test_sparsity.py::test_a_run_makes_scales_and_channels_small",
     "sparsity.group_lasso": "train/test_sparsity.py::test_a_run_makes_scales_and_channels_small",
     "finetune.frozen_stages": FROZEN,
