@@ -1,8 +1,10 @@
 """The verdict on accuracies that nobody measured."""
 
+from pathlib import Path
 from typing import Any
 
-from bench.pruning import OURS, RULES, judge
+import pytest
+from bench.pruning import OURS, RULES, Cut, judge, parse, tunings
 
 
 def rows(before: float, after: list[float]) -> list[dict[str, Any]]:
@@ -34,3 +36,12 @@ def test_a_loss_of_more_than_a_point_is_refused() -> None:
         "-30 % after fine-tuning: expected ours at 85.50 %, found 85.45",
         "-50 % after fine-tuning: expected ours at 85.50 %, found 85.45",
     ]
+
+
+@pytest.mark.parametrize(("flags", "untaught"), [((), set()), (("--labels-alone",), RULES.keys() - {OURS})])
+def test_all_have_a_teacher_unless_that_is_ours_alone(flags: tuple[str, ...], untaught: set[str]) -> None:
+    given = ("--checkpoint", "X", "--output", "Y", "-c", "recipe.yaml", "-o", "distill.checkpoint=X")
+    wanted = parse([*flags, *given])
+    found = {rule: tunings(Cut(rule, 0.5, 0.5, 60.0, Path("Z"), "cut"), wanted) for rule in RULES}
+    assert {rule for rule in RULES if "distill.checkpoint=null" in found[rule][0].overrides} == untaught
+    assert [training.overrides[-1] for training in found[OURS]] == ["seed=1", "seed=2", "seed=3"]

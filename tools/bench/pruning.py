@@ -2,12 +2,13 @@ r"""Compare our pruning with PaddleSlim's, before and after fine-tuning.
 
 From one checkpoint, every rule takes the same share from the same groups; BatchNorm is recalibrated, the result is
 evaluated, and then fine-tuned with some seeds, all by one recipe. So what differs is the choice of channels, and that
-our cut fits the weights that are left (deploy/slim/reconstruction.py), as slim recipes do. Only groups within branches
-are cut, since PaddleSlim cannot cut those that a padded skip couples:
+our cut fits the weights that are left (deploy/slim/reconstruction.py), as slim recipes do. With `--labels-alone` the
+teacher is ours only: slim recipes have one, while PaddleSlim's pruners leave the fine-tuning to the user. Only groups
+within branches are cut, since PaddleSlim cannot cut those that a padded skip couples:
 
     python tools/bench/pruning.py --checkpoint runs/X -c configs/cifar10/resnet20.yaml --output runs/pruning \
-        -o data.root=PATH/cifar10_jpeg.zip train.epochs=4 train.eval_every=4 train.start_size=null optim.lr=0.02 \
-        schedule.warmup_epochs=0 distill.checkpoint=runs/X distill.weight=0.9
+        -o data.root=PATH/cifar10_jpeg.zip train.epochs=4 train.eval_every=4 train.start_size=null optim.lr=0.05 \
+        schedule.warmup_epochs=0 distill.checkpoint=runs/X distill.weight=0.9 distill.maps=10
 
 What is finished stays, so the command can be given again. It is there to check that our default is ahead of both
 PaddleSlim's rules before fine-tuning at -30 % of the MACs and after it at -50 %, by more than the seeds differ, and
@@ -69,6 +70,7 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="of plans, checkpoints and runs")
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="fine-tunings of each network (default: 3)")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="fine-tunings at a time (default: 1)")
+    parser.add_argument("--labels-alone", action="store_true", help="PaddleSlim's networks have no teacher")
     parser.add_argument("--brief", action="store_true", help="at -30 %%, fine-tune nothing but ours")
     parser.add_argument("--importance", nargs="+", default=[], metavar="FLAG", help="of our plan, instead of the usual")
     parser.add_argument(
@@ -119,6 +121,7 @@ def tunings(one: Cut, wanted: argparse.Namespace) -> list[Training]:
     """Return the fine-tunings of a network that is cut, one for each seed."""
     unasked = wanted.brief and one.rule != OURS and one.share > min(SHARES)
     begin = [*wanted.overrides, f"init_from={one.checkpoint}"]
+    begin += ["distill.checkpoint=null"] if wanted.labels_alone and one.rule != OURS else []
     seeds = range(1, 1 + (0 if unasked else wanted.seeds))
     return [Training(wanted.config, one.folder / f"seed{seed}", [*begin, f"seed={seed}"]) for seed in seeds]
 
