@@ -216,7 +216,7 @@ def test_with_everything_on_a_run_goes_on_exactly(
     plain: RunResult, workers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sections = {**EVERYTHING, "data": {**EVERYTHING["data"], "workers": workers}}
-    config = recipe(**sections, distill={"checkpoint": plain.checkpoint})
+    config = recipe(**sections, distill={"checkpoint": plain.checkpoint, "maps": 1.0})
     whole = run(config, tmp_path / "whole")
     own, calls = step_module.bad_gradient, iter(range(1000))
 

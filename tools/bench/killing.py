@@ -33,7 +33,7 @@ EVERYTHING = (
     *("train.batch_size=16", "train.accumulate=2", "train.mixup=0.2", "train.cutmix=1.0", "train.label_smoothing=0.1"),
     *("train.start_size=4", "train.grow_epochs=3", "train.patience=1000", "ema.decay=0.9", "guard.spike=50.0"),
     *("optim.clip_norm=1.0", "optim.layer_decay=0.9", "amp.level=O1", "amp.dtype=bfloat16", "recompute.every=2"),
-    *("sparsity.bn=1.0e-4", "sparsity.group_lasso=1.0e-4"),
+    *("sparsity.bn=1.0e-4", "sparsity.group_lasso=1.0e-4", "distill.maps=1.0"),
 )
 
 

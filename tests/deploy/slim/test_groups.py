@@ -31,6 +31,17 @@ def test_resnet50_has_the_37_groups_that_paddleslim_finds() -> None:
     assert {group.frozen for group in graph.frozen.values()} == {"it is the image", "it is the output of the network"}
 
 
+ENDS = {"it is the image", "it is the output of the network"}
+QUICK = ("cifar_wrn16_8", "cifar_densenet40_12", "cifar_highway20", "lcnet_100", "vit_tiny_patch16_224")
+LONG = ("cifar_resnext29_8x64d", "seresnet50", "resnetv2_50")
+
+
+@pytest.mark.parametrize("name", [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in LONG)])
+def test_nothing_is_frozen_for_no_reason(name: str) -> None:
+    reasons = {group.frozen for group in channel_graph(spec_of(name)).frozen.values()}
+    assert reasons - ENDS == ({"LayerNorm runs over all channels of a token"} if name.startswith("vit") else set())
+
+
 def test_option_a_ties_the_middle_channels_of_all_stages() -> None:
     graph = channel_graph(spec_of("cifar_resnet20"))
     trunk = {group.name: group for group in graph if group.trunk}
