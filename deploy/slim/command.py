@@ -18,10 +18,11 @@ AGGREGATES = ("flow", "mean", "max", "first")
 ENGINES = ("ppresnet", "paddleslim")
 PADDLESLIM_RULES = ("l1", "l2", "fpgm")
 JOINT = ("path", "obs")  # those that score a whole group at once; no aggregate applies
+UNSCORED = ("density", "uniform")  # allocations that no score decides, so that every engine can choose by them
 # What commands and slim recipes do unless told otherwise.
 USUAL_IMPORTANCE: Final = "path"
 USUAL_AGGREGATE: Final = "flow"
-USUAL_ALLOCATION: Final = "uniform"
+USUAL_ALLOCATION: Final = "density"
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def expect_engine(arguments: argparse.Namespace) -> None:
         return
     for wrong, flag, expected in (
         (arguments.importance not in PADDLESLIM_RULES, f"--importance {arguments.importance}", "l1, l2 or fpgm"),
-        (arguments.allocation != "uniform", f"--allocation {arguments.allocation}", "uniform"),
+        (arguments.allocation not in UNSCORED, f"--allocation {arguments.allocation}", " or ".join(UNSCORED)),
         (
             arguments.aggregate not in ("flow", "first"),
             f"--aggregate {arguments.aggregate}",

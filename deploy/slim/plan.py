@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from deploy.slim.command import (
     ENGINES,
     MEASURED,
+    UNSCORED,
     USUAL_ALLOCATION,
     Opened,
     add_importance,
@@ -26,13 +27,16 @@ from ppresnet.errors import RequestError
 from ppresnet.files import atomic_write
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from deploy.slim.allocation import Allocation
     from deploy.slim.groups import ChannelGraph
+    from deploy.slim.importance import Scores
     from deploy.slim.plan_file import Plan
     from deploy.slim.target import Target
     from ppresnet.checkpoint import Checkpoint
 
-ALLOCATIONS = ("uniform", "global", "sensitivity")
+ALLOCATIONS = (*UNSCORED, "global", "sensitivity")
 
 
 def main(arguments: argparse.Namespace) -> cli.Result:
@@ -76,7 +80,9 @@ def _target(arguments: argparse.Namespace, found: Opened) -> Target:
 
 def _widths(arguments: argparse.Namespace, found: Opened, graph: ChannelGraph, target: Target) -> Plan:
     from deploy.slim.allocation import Limits, ranked, sensitive, uniform
+    from deploy.slim.density import dense_first, densities
     from deploy.slim.planner import make_plan
+    from ppresnet.checkpoint.state import spec_of_checkpoint
 
     limits = Limits(
         round_to=arguments.round_to,
@@ -86,11 +92,18 @@ def _widths(arguments: argparse.Namespace, found: Opened, graph: ChannelGraph, t
         protected=tuple(arguments.protect),
     )
     limits.expect_names_in(graph)
+
+    def unscored(checkpoint: Checkpoint, here: ChannelGraph, scored: Mapping[str, Scores]) -> Allocation:
+        if arguments.allocation == "uniform":
+            return uniform(here, scored, limits)
+        found = densities(spec_of_checkpoint(checkpoint), here, limits, target.kind)
+        return dense_first(here, scored, limits, found)
+
     if arguments.engine == "paddleslim":
         from deploy.slim.filter_pruners.planning import paddleslim_plan
 
         asked = arguments.importance, target, limits, arguments.steps
-        return paddleslim_plan(found.checkpoint, *asked, graph, _options(arguments))
+        return paddleslim_plan(found.checkpoint, *asked, graph, _options(arguments), unscored)
     if arguments.allocation == "sensitivity" and arguments.sensitivity is None:
         raise RequestError("--allocation sensitivity needs --sensitivity FILE; deploy/slim/sensitivity.py writes one")
     if arguments.allocation == "sensitivity" and arguments.steps > 1:
@@ -101,8 +114,8 @@ def _widths(arguments: argparse.Namespace, found: Opened, graph: ChannelGraph, t
 
     def allocator(checkpoint: Checkpoint, here: ChannelGraph) -> Allocation:
         scored = scores_of(arguments, found.config, checkpoint, here)
-        if arguments.allocation == "uniform":
-            return uniform(here, scored, limits)
+        if arguments.allocation in UNSCORED:
+            return unscored(checkpoint, here, scored)
         if arguments.allocation == "global":
             return ranked(here, scored, limits, "none" if arguments.importance in MEASURED else "mean")
         return sensitive(here, scored, limits, _curves(arguments.sensitivity, checkpoint))
@@ -157,7 +170,11 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     made.add_argument("--minimum", type=count, default=1, metavar="N", help="channels that each group keeps (1)")
     made.add_argument("--scope", choices=("all", "trunk", "internal"), default="all", help="groups to cut (all)")
     made.add_argument(
-        "--trunk-share", type=float, default=1.0, metavar="X", help="what uniform takes from trunk groups (1)"
+        "--trunk-share",
+        type=float,
+        default=1.0,
+        metavar="X",
+        help="what density and uniform take from trunk groups (1)",
     )
     made.add_argument("--protect", nargs="*", default=[], metavar="NAME", help="groups that stay; * is a wildcard")
     made.add_argument("--steps", type=count, default=1, metavar="N", help="score anew between so many cuts (1)")

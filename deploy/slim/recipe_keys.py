@@ -50,12 +50,13 @@ class ImportanceConfig(v.Section):
 class AllocationConfig(v.Section):
     """How groups of channels share the loss."""
 
-    name: Literal["uniform", "global", "sensitivity"] = USUAL_ALLOCATION
-    """The same share of each, the lowest scores of all, or what costs the same as measured."""
+    name: Literal["density", "uniform", "global", "sensitivity"] = USUAL_ALLOCATION
+    """The more of each the more operations its parameters take, the same share of each, the lowest scores of all, or
+    what costs the same as measured."""
     scope: Literal["all", "trunk", "internal"] = "all"
     """Which groups lose channels: those that additions couple, those within branches, or all."""
     trunk_share: v.Share = 1.0
-    """uniform: what trunk groups lose, relative to others."""
+    """density, uniform: what trunk groups lose, relative to others."""
     minimum: v.Count = 1
     """Channels that every group keeps."""
     protect: Annotated[tuple[v.Text, ...], Strict(False)] = ()

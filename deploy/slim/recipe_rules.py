@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic_core import PydanticCustomError
 
-from deploy.slim.command import JOINT, PADDLESLIM_RULES, USUAL_AGGREGATE
+from deploy.slim.command import JOINT, PADDLESLIM_RULES, UNSCORED, USUAL_AGGREGATE
 from ppresnet.config.rules import Conflict
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def conflicts(config: SlimConfig) -> Iterator[Conflict]:
     for section, key, found, able in (
         ("importance", "score", config.importance.score, PADDLESLIM_RULES),
         ("importance", "aggregate", config.importance.aggregate, ("flow", "first")),
-        ("allocation", "name", config.allocation.name, ("uniform",)),
+        ("allocation", "name", config.allocation.name, UNSCORED),
     ):
         if found not in able:
             text = f"expected {' or '.join(able)} because engine is paddleslim, found {found}"

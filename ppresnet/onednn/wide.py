@@ -30,6 +30,11 @@ class WideUnitPlan:
         plain: as for `UnitPlan`; a plain output has the channels of the unit, any other `channels`.
         inputs: channels of the source, at least those of the unit.
 
+    Attributes:
+        layout: as of `UnitPlan`.
+        channels: of an output that is not plain.
+        quick: as of `UnitPlan`.
+
     Raises:
         OneDnnError: `unimplemented` where oneDNN has no such kernel.
     """

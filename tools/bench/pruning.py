@@ -1,6 +1,6 @@
 r"""Compare our pruning with PaddleSlim's, before and after fine-tuning.
 
-From one checkpoint, every rule takes the same share from the same groups; BatchNorm is recalibrated, the result is
+From one checkpoint, every rule takes as many channels from the same groups; BatchNorm is recalibrated, the result is
 evaluated, and then fine-tuned with some seeds, all by one recipe. So what differs is the choice of channels, and that
 our cut fits the weights that are left (deploy/slim/reconstruction.py), as slim recipes do. With `--labels-alone` the
 teacher is ours only: slim recipes have one, while PaddleSlim's pruners leave the fine-tuning to the user. Only groups

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -15,6 +15,7 @@ from deploy.slim.filter_pruners.matching import OWN, Keep, expect_grouped, kept_
 from deploy.slim.filter_pruners.naming import by_group
 from deploy.slim.filter_pruners.process import ask
 from deploy.slim.groups import ChannelGraph
+from deploy.slim.importance import Scores
 from deploy.slim.kept import Kept
 from deploy.slim.plan_file import Plan
 from deploy.slim.planner import make_plan
@@ -53,8 +54,9 @@ def paddleslim_plan(
     steps: int = 1,
     graph: ChannelGraph | None = None,
     options: dict[str, Any] | None = None,
+    allocate: Callable[[Checkpoint, ChannelGraph, Mapping[str, Scores]], Allocation] | None = None,
 ) -> Plan:
-    """Return the plan of PaddleSlim's choice that meets a target with the least equal share from every group.
+    """Return the plan of PaddleSlim's choice that meets a target with the least strength.
 
     Args:
         checkpoint: what is to be cut.
@@ -64,6 +66,7 @@ def paddleslim_plan(
         steps: cuts on the way; each has a pruner of its own, since one scores the weights it was made with for ever.
         graph: of the checkpoint's spec, where it is known already.
         options: are kept with the plan.
+        allocate: how many units each group keeps, of which PaddleSlim is told; None: the same share of each.
 
     Raises:
         RequestError: PaddleSlim is not there, has no such rule, or cannot group what is to be cut; or the target cannot
@@ -73,7 +76,8 @@ def paddleslim_plan(
     _expect_rule(rule)
 
     def allocator(current: Checkpoint, here: ChannelGraph) -> Allocation:
-        return FilterPruning(here, {}, limits, uniform(here, {}, limits).wanted, current, rule)
+        shared = uniform(here, {}, limits) if allocate is None else allocate(current, here, {})
+        return FilterPruning(here, {}, limits, shared.wanted, current, rule)
 
     return make_plan(checkpoint, target, allocator, steps, graph, options)
 

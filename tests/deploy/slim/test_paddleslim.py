@@ -258,7 +258,7 @@ def test_plan_and_cut_with_the_commands(installed: None, tmp_path: Path) -> None
     [
         ([], "expected l1, l2 or fpgm, found --importance path"),
         (["--importance", "random"], "found --importance random"),
-        (["--importance", "l1", "--allocation", "global"], "expected uniform, found --allocation global"),
+        (["--importance", "l1", "--allocation", "global"], "expected density or uniform, found --allocation global"),
         (["--importance", "l1", "--aggregate", "max"], "found --aggregate max"),
         (["--importance", "l1", "--blocks"], "expected channels, found --blocks"),
     ],
