@@ -63,7 +63,18 @@ def load_slim(path: Path, overrides: Iterable[str] = ()) -> SlimRecipe:
         raise ConfigError(
             f"{base}: expected one label an image, found data.multi_label: true; networks for several are not cut"
         )
+    _expect_maps_stay(path, recipe)
     return recipe
+
+
+def _expect_maps_stay(path: Path, recipe: SlimRecipe) -> None:
+    """Refuse hints of maps that the whole network gives with more channels."""
+    groups, maps = recipe.config.allocation, recipe.tuning.distill.maps
+    if maps and not recipe.own_teacher and groups.scope != "internal" and not groups.blocks:
+        raise ConfigError(
+            f"{path}: 'finetune.distill.maps': expected 0 because allocation.scope is {groups.scope}, and so the "
+            f"stages of the whole network give more channels, found {maps:g}; or set allocation.scope to internal"
+        )
 
 
 def _is_of_base(override: str) -> bool:

@@ -132,6 +132,14 @@ def test_a_mistake_is_named_with_its_place(override: str, message: str) -> None:
     assert f"-o {override}" in str(found.value)
 
 
+@pytest.mark.parametrize("kept", ["allocation.scope=internal", "allocation.blocks=true"])
+def test_maps_are_learned_from_where_stages_keep_their_widths(kept: str) -> None:
+    with pytest.raises(ConfigError, match=r"'finetune\.distill\.maps': expected 0 because allocation\.scope is all"):
+        load_slim(DIGITS, ["finetune.distill.maps=2"])
+    assert load_slim(DIGITS, ["finetune.distill.maps=2", kept]).tuning.distill.maps == 2
+    load_slim(DIGITS, ["finetune.distill={maps: 2, checkpoint: another}"])
+
+
 def test_paddleslim_drops_no_blocks() -> None:
     with pytest.raises(ConfigError, match=r"'allocation\.blocks': expected false because engine is paddleslim"):
         load_slim(DIGITS, ["engine=paddleslim", "importance.score=l1", "allocation.blocks=true"])
