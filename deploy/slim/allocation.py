@@ -27,7 +27,7 @@ class Limits:
         round_to: kept channels are a multiple of this; a group of fewer channels stays whole.
         minimum: channels that a group keeps at least.
         scope: which groups lose channels: those that an addition couples, those within a branch, or all.
-        trunk_share: the share that a trunk group loses, relative to that of the others, under `uniform`.
+        trunk_share: the share that a trunk group loses, relative to the others, under `uniform` and `density`.
         protected: groups that stay whole: names, or patterns such as `stages.0.*`; a group with any matching tensor.
         most: the largest share of a group that may go.
     """

@@ -129,7 +129,7 @@ class Library:
         return Handle(self._query(primitive_desc.value, _QUERY_ARGUMENT, argument))
 
     def implementation(self, primitive_desc: Owned) -> str:
-        """Return the name of the kernel that was chosen, such as `bnorm_jit:avx512_core`; those for any CPU end so."""
+        """Return the name of the chosen kernel, such as `bnorm_jit:avx512_core`; one for any CPU ends in `:any`."""
         name = ctypes.c_char_p()
         self._functions["primitive_desc_query"](primitive_desc.value, _QUERY_IMPLEMENTATION, 0, ctypes.byref(name))
         return (name.value or b"").decode("ascii", "replace")
