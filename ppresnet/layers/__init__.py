@@ -12,6 +12,7 @@ from ppresnet.layers.preact import BareConv, NormAct, PreActResidual
 from ppresnet.layers.pyramid import Level
 from ppresnet.layers.skips import IdentitySkip, ProjectionSkip, ZeroPadSkip
 from ppresnet.layers.squeeze_excite import SqueezeExcite
+from ppresnet.layers.stage import Stage
 from ppresnet.layers.stem import CifarStem, ImageNetStem
 from ppresnet.layers.sync_batch_norm import SyncBatchNorm2D
 
@@ -38,6 +39,7 @@ __all__ = [
     "Residual",
     "Sigmoid",
     "SqueezeExcite",
+    "Stage",
     "SyncBatchNorm2D",
     "Transition",
     "ZeroPadSkip",

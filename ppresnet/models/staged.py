@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 
 from paddle import Tensor, nn
 
-from ppresnet.layers import Level
+from ppresnet.layers import Level, Stage
 from ppresnet.layers.drop_path import linear_rates
 
 
@@ -69,7 +69,7 @@ def stacked(
         for block in stage:
             blocks.append(build(block, channels, next(rates)))
             channels, stride = block.widths[-1], stride * block.stride
-        made.append(nn.Sequential(*blocks))
+        made.append(Stage(*blocks))
         levels.append(Level(channels, stride))
     return nn.Sequential(*made), tuple(levels)
 

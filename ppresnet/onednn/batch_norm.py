@@ -7,7 +7,9 @@ import paddle
 from paddle import Tensor
 
 from ppresnet.onednn import api as c
+from ppresnet.onednn import form
 from ppresnet.onednn.api import Handle
+from ppresnet.onednn.form import Form
 from ppresnet.onednn.kernel import Conversion, Kernel
 from ppresnet.onednn.library import Library
 from ppresnet.onednn.session import Session
@@ -52,18 +54,19 @@ class NormPlan:
         library: the library.
         shape: of the normalisation.
         layout: that of its input, and of its input's gradient; None: a plain float32 tensor.
-        plain: whether its output and the gradient of that are plain float32 tensors; else they have that layout too.
+        after: form of its output and of the gradient of that; None: a plain float32 tensor.
 
     Raises:
         OneDnnError: `unimplemented` where oneDNN has no such kernel.
     """
 
-    def __init__(self, library: Library, shape: NormShape, layout: Handle | None = None, plain: bool = True) -> None:
+    def __init__(
+        self, library: Library, shape: NormShape, layout: Handle | None = None, after: Form | None = None
+    ) -> None:
         self.shape = shape
-        self._library = library
-        usual = library.plain(shape.source)
-        inside = layout if layout is not None else usual.value
-        outside = usual.value if plain else inside
+        usual = form.plain(library, shape.source)
+        inside = layout if layout is not None else usual.layout
+        self._after = after if after is not None else usual
         flags = c.USE_SCALE | c.USE_SHIFT | (c.FUSE_RELU if shape.relu else 0)
         flags |= c.USE_GLOBAL_STATS if shape.frozen else 0
         workspace = [c.WORKSPACE] if shape.relu else []
@@ -79,16 +82,15 @@ class NormPlan:
         )  # fmt: skip
         gradients = [c.DIFF_SRC, c.DIFF_DST, c.DIFF_SCALE, c.DIFF_SHIFT]
         self.backward = Kernel(library, backward, (c.SRC, *statistics, *workspace, *gradients))
-        self.destination = Conversion(library, self.forward.layouts[c.DST], outside)
-        self.gradient = Conversion(library, outside, self.backward.layouts[c.DIFF_DST])
-        self._empty = (list(shape.source), "float32") if plain else ([self.destination.size], "uint8")
+        self.destination = Conversion(library, self.forward.layouts[c.DST], self._after.layout)
+        self.gradient = Conversion(library, self._after.layout, self.backward.layouts[c.DIFF_DST])
         self.source_size = self.forward.size(c.SRC)
         self.workspace_size = self.forward.size(c.WORKSPACE) if shape.relu else 0
 
     def run(
         self, session: Session, source: int, scale: Tensor, shift: Tensor, statistics: Statistics
     ) -> tuple[Tensor, Normalised]:
-        """Return the output, float32 [batch, channels, height, width] or bytes, and what the gradient needs.
+        """Return the output in its form, and what the gradient needs.
 
         Args:
             session: of this thread.
@@ -97,7 +99,7 @@ class NormPlan:
             shift: float32 [channels].
             statistics: read where they are frozen, else written.
         """
-        destination, workspace = paddle.empty(*self._empty), paddle.empty([self.workspace_size], "uint8")
+        destination, workspace = self._after.empty(), paddle.empty([self.workspace_size], "uint8")
         result = Normalised(statistics.mean, statistics.variance, workspace)
         landed = self.destination.landing(session, destination.data_ptr())
         addresses = {c.SRC: source, c.DST: landed, c.SCALE: scale.data_ptr(), c.SHIFT: shift.data_ptr()}

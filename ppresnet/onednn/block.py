@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import paddle
 from paddle import Tensor
@@ -10,6 +10,7 @@ from paddle.autograd import PyLayer
 
 from ppresnet.onednn import api as c
 from ppresnet.onednn.batch_norm import Statistics
+from ppresnet.onednn.form import Form, Whereto, plain
 from ppresnet.onednn.functions import contiguous, first_order, wanted
 from ppresnet.onednn.kernel import Kernel
 from ppresnet.onednn.library import Library
@@ -21,12 +22,15 @@ from ppresnet.onednn.wide import AnyUnitPlan, unit_plan
 PARAMETERS = 3
 """Of a unit: weights, scale, shift."""
 
+BlockShape: TypeAlias = tuple[UnitShape, ...]
+"""The shapes of the units of a block's branch."""
+
 
 class SumPlan:
-    """The primitives of relu(a + b) of plain float32 tensors of one shape."""
+    """The primitives of relu(a + b) of so many float32 numbers each."""
 
-    def __init__(self, library: Library, shape: tuple[int, ...]) -> None:
-        row = library.plain([math.prod(shape)])
+    def __init__(self, library: Library, numbers: int) -> None:
+        row = library.plain([numbers])
         names = (c.SRC, c.SECOND_SRC, c.DST)
         self._rectified, self._alone = (
             Kernel(
@@ -39,11 +43,11 @@ class SumPlan:
             )
             for attributes in (library.with_relu(), library.attributes)
         )  # fmt: skip
-        self._relu = ReluPlan(library, ReluShape(shape))
+        self._relu = ReluPlan(library, ReluShape((numbers,)))
 
     def run(self, session: Session, identity: Tensor, out: Tensor) -> None:
-        """Put relu(identity + out) in the place of `out`."""
-        addresses = {c.SRC: identity.data_ptr(), c.SECOND_SRC: out.data_ptr(), c.DST: out.data_ptr()}
+        """Put relu(identity + out) in the place of `out`; only the first source may be the destination too."""
+        addresses = {c.SRC: out.data_ptr(), c.SECOND_SRC: identity.data_ptr(), c.DST: out.data_ptr()}
         self._rectified.run(session, addresses)
 
     def run_backward(self, session: Session, output: Tensor, gradient: Tensor) -> Tensor:
@@ -64,18 +68,27 @@ class BlockPlan:
         library: the library.
         shapes: of the units; all but the last have a ReLU.
         compute: type of the kernels' inputs, `FLOAT32` or `BFLOAT16`.
+        form: of the source, the identity and the output, float32, and of their gradients; None: plain.
 
     Raises:
         OneDnnError: `unimplemented` where oneDNN has no such kernel.
     """
 
-    def __init__(self, library: Library, shapes: tuple[UnitShape, ...], compute: int) -> None:
+    def __init__(
+        self,
+        library: Library,
+        shapes: BlockShape,
+        compute: int,
+        form: Form | None = None,
+    ) -> None:
         self.units: list[AnyUnitPlan] = []
         dense = all(shape.convolution.groups == 1 for shape in shapes)
-        for shape in shapes:
-            before, plain = self.units[-1] if self.units else None, shape is shapes[-1]
-            self.units.append(unit_plan(library, shape, compute, before, plain, widen=dense))
-        self.sum = SumPlan(library, shapes[-1].convolution.destination)
+        given, result = form, form or plain(library, shapes[-1].norm.source)
+        for number, shape in enumerate(shapes, start=1):
+            whereto: Whereto = "inner" if number < len(shapes) else form or "plain"
+            self.units.append(unit_plan(library, shape, compute, given, whereto, widen=dense))
+            given = self.units[-1].form
+        self.sum = SumPlan(library, math.prod(result.shape))
 
 
 class Block(PyLayer):
@@ -95,7 +108,7 @@ class Block(PyLayer):
         identity: Tensor | None,
         *parameters: Tensor,
     ) -> Tensor:
-        """Return float32 [batch, output channels, height, width]."""
+        """Return float32 [batch, output channels, height, width], or a row of the plan's form."""
         context.plan, context.session, context.alone = plan, session, identity is None
         context.wanted = wanted(source, *([] if identity is None else [identity]), *parameters)
         out = source = contiguous(source)

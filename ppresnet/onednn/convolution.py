@@ -6,7 +6,9 @@ import paddle
 from paddle import Tensor
 
 from ppresnet.onednn import api as c
+from ppresnet.onednn import form
 from ppresnet.onednn.api import Handle
+from ppresnet.onednn.form import Form
 from ppresnet.onednn.kernel import Conversion, Kernel
 from ppresnet.onednn.library import Library, Owned
 from ppresnet.onednn.session import Session
@@ -65,35 +67,34 @@ class ConvolutionPlan:
         compute: type of the kernels' inputs, `FLOAT32` or `BFLOAT16`.
         plain: whether the output is a plain float32 tensor; else it stays in the layout and type of the kernel, and so
             must its gradient come.
-        before: layout in which the source comes and its gradient leaves; None: both are plain float32 tensors.
+        before: form in which the source comes and its gradient leaves; None: both are plain float32 tensors.
 
     Raises:
         OneDnnError: `unimplemented` where oneDNN has no such kernel.
     """
 
     def __init__(
-        self, library: Library, shape: ConvolutionShape, compute: int, plain: bool = True, before: Handle | None = None
+        self, library: Library, shape: ConvolutionShape, compute: int, plain: bool = True, before: Form | None = None
     ) -> None:
         self.shape = shape
         self._library = library
-        source, weights = library.plain(shape.source), library.plain(shape.grouped_weights)
-        inside = before if before is not None else source.value
+        self._before = before or form.plain(library, shape.source)
+        weights = library.plain(shape.grouped_weights)
         output = c.FLOAT32 if plain else compute
         self.forward = self._forward_kernel(compute, output)
-        self.backward_data = self._backward_kernel("data", compute, c.FLOAT32 if before is None else compute)
+        self.backward_data = self._backward_kernel("data", compute, self._before.dtype)
         self.backward_weights = self._backward_kernel("weights", compute, c.FLOAT32)
         forward, data, gradient = self.forward.layouts, self.backward_data.layouts, self.backward_weights.layouts
         outside = library.plain(shape.destination) if plain else None
         destination = outside.value if outside is not None else forward[c.DST]
         convert = self._convert
-        self.source = convert(inside, forward[c.SRC])
+        self.source = convert(self._before.layout, forward[c.SRC])
         self.weights = convert(weights.value, forward[c.WEIGHTS])
         self.destination = convert(forward[c.DST], destination)
         self.kept_source = convert(forward[c.SRC], gradient[c.SRC])
         self.data_weights = convert(weights.value, data[c.WEIGHTS])
         self.data_gradient = convert(destination, data[c.DIFF_DST])
-        self._plain_source = before is None
-        self.source_gradient = convert(data[c.DIFF_SRC], inside)
+        self.source_gradient = convert(data[c.DIFF_SRC], self._before.layout)
         self.one_gradient = library.same(data[c.DIFF_DST], gradient[c.DIFF_DST])
         self.gradient = convert(destination, gradient[c.DIFF_DST])
         self.weights_gradient = convert(gradient[c.DIFF_WEIGHTS], weights.value)
@@ -179,10 +180,7 @@ class ConvolutionPlan:
         return [result if want else None for result, want in zip(results, wanted, strict=True)]
 
     def _source_gradient(self, session: Session, weights: Tensor, gradient: int) -> Tensor:
-        size, dtype = (
-            (list(self.shape.source), "float32") if self._plain_source else ([self.source_gradient.size], "uint8")
-        )
-        result = paddle.empty(size, dtype)
+        result = self._before.empty()
         landed = self.source_gradient.landing(session, result.data_ptr())
         addresses = {c.WEIGHTS: self.data_weights.enter(session, weights.data_ptr())}
         self.backward_data.run(session, addresses | {c.DIFF_DST: gradient, c.DIFF_SRC: landed})

@@ -1,7 +1,8 @@
 """Layers of Paddle run by oneDNN: which of them can be, and how."""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import takewhile
 from typing import Any, TypeVar
 
 import paddle
@@ -11,12 +12,14 @@ from ppresnet.onednn.api import FLOAT32
 from ppresnet.onednn.batch_norm import NormPlan, NormShape, Statistics
 from ppresnet.onednn.block import Block, BlockPlan
 from ppresnet.onednn.cache import PrimitiveCache
-from ppresnet.onednn.convolution import ConvolutionPlan, ConvolutionShape
+from ppresnet.onednn.chain import ChainPlan, Move
+from ppresnet.onednn.convolution import ConvolutionPlan
 from ppresnet.onednn.functions import BatchNorm, Convolution, Relu
 from ppresnet.onednn.library import Library, OneDnnError
 from ppresnet.onednn.relu import ReluPlan, ReluShape
 from ppresnet.onednn.session import Session
-from ppresnet.onednn.unit import Unit, UnitShape
+from ppresnet.onednn.shapes import block_shapes, chain_shapes, convolution_shape, normalises, runs_here, unit_shape
+from ppresnet.onednn.unit import Unit
 from ppresnet.onednn.wide import unit_plan
 from ppresnet.onednn.zero_pad import PadPlan, PadShape, ZeroPad
 
@@ -25,7 +28,7 @@ Plan = TypeVar("Plan")
 
 
 class Kernels:
-    """Runs convolutions, normalisations, units of both, and ReLUs, in training.
+    """Runs convolutions, normalisations, units of both, ReLUs, and whole residual blocks and stages, in training.
 
     A method returns None for what only Paddle's own kernels can do. Evaluation is left to those too, so that it does
     not depend on this switch.
@@ -34,15 +37,23 @@ class Kernels:
         library: the library.
         compute: type of the inputs of convolutions, `FLOAT32` or `BFLOAT16`; tensors and statistics are float32.
         units: classes whose forward is act(norm(conv(x))) of attributes with these names.
+        blocks: classes whose forward is act(skip(x) + branch(x)) of attributes with these names.
+        identities: classes of skips that return their input.
         capacity: how many shapes keep their primitives.
     """
 
     def __init__(
-        self, library: Library, compute: int = FLOAT32, units: Sequence[type[nn.Layer]] = (), capacity: int = PLANS
+        self,
+        library: Library,
+        compute: int = FLOAT32,
+        units: Sequence[type[nn.Layer]] = (),
+        blocks: Sequence[type[nn.Layer]] = (),
+        identities: Sequence[type[nn.Layer]] = (),
+        capacity: int = PLANS,
     ) -> None:
         self.library = library
         self.compute = compute
-        self.units = tuple(units)
+        self.units, self.blocks, self.identities = tuple(units), tuple(blocks), tuple(identities)
         self.cache: PrimitiveCache[Any] = PrimitiveCache(capacity)
         self._session = Session(library)
 
@@ -100,10 +111,44 @@ class Kernels:
         if plan is None:
             return None
         identity = layer.skip(source)
-        separate = None if identity is source else identity
+        if identity.dtype != paddle.float32 or tuple(identity.shape) != shapes[-1].norm.source:
+            return layer.act(identity + layer.branch(source))  # which broadcasts it or refuses
+        return self._run_branch(layer, plan, source, None if identity is source else identity)
+
+    def run_stage(self, stage: Iterable[nn.Layer], source: Tensor) -> Tensor | None:
+        """Return what blocks give one behind another; what those with an identity skip pass on keeps its layout.
+
+        Only in float32: with bfloat16 every block changes the type of what comes and goes, and the layout with it.
+        """
+        blocks = list(stage)
+        chain = list(takewhile(self._keeps, reversed(blocks)))[::-1]
+        if self.compute != FLOAT32 or len(chain) < 2:
+            return None
+        for block in blocks[: -len(chain)]:
+            source = block(source)
+        return self._run_chain(chain, source)
+
+    def _keeps(self, block: nn.Layer) -> bool:
+        """Return whether a block adds its input to its branch, and does so by the forward of such blocks."""
+        known = any(isinstance(block, kind) and type(block).forward is kind.forward for kind in self.blocks)
+        return known and type(block.skip) in self.identities
+
+    def _run_chain(self, blocks: Sequence[nn.Layer], source: Tensor) -> Tensor:
+        shapes = chain_shapes(blocks, source, self.units)
+        plan = shapes and self._plan(("chain", *shapes), lambda: ChainPlan(self.library, shapes))
+        if not plan or not plan.enter.there.needed:
+            for block in blocks:
+                source = block(source)
+            return source
+        within = Move.apply(source, plan.enter, self._session)
+        for block, own in zip(blocks, plan.blocks, strict=True):
+            within = self._run_branch(block, own, within, None)
+        return Move.apply(within, plan.leave, self._session)
+
+    def _run_branch(self, layer: nn.Layer, plan: BlockPlan, source: Tensor, identity: Tensor | None) -> Tensor:
         statistics = [statistics_of(unit.norm) for unit in layer.branch]
         parameters = [one for unit in layer.branch for one in (unit.conv.weight, unit.norm.weight, unit.norm.bias)]
-        result = Block.apply(plan, self._session, statistics, source, separate, *parameters)
+        result = Block.apply(plan, self._session, statistics, source, identity, *parameters)
         for unit, own in zip(layer.branch, statistics, strict=True):
             move_statistics(unit.norm, own)
         return result
@@ -123,108 +168,11 @@ class Kernels:
             except OneDnnError as error:
                 if error.status != "unimplemented":
                     raise
-                warnings.warn(f"{error}; Paddle's own kernels run {shape}", stacklevel=2)
+                warnings.warn(f"{error}; oneDNN does not run this at once: {shape}", stacklevel=2)
                 return None
 
         key = (shape, self.compute, self.library.threads())
         return self.cache.get(key, make_or_tell)  # type: ignore[no-any-return]
-
-
-def runs_here(layer: nn.Layer, source: Any) -> bool:
-    """Return whether this call is one of training, in dynamic mode, on float32 images in the memory of the CPU."""
-    return bool(
-        layer.training
-        and paddle.in_dynamic_mode()
-        and isinstance(source, paddle.Tensor)
-        and source.ndim == 4
-        and source.dtype == paddle.float32
-        and source.place.is_cpu_place()
-        and 0 not in source.shape
-    )
-
-
-def convolution_shape(layer: nn.Conv2D, source: Any, shape: tuple[int, ...] | None = None) -> ConvolutionShape | None:
-    """Return the shape of a convolution of `source`, or of what has `shape` and is made of it, or None.
-
-    None stands for what these kernels cannot run.
-    """
-    weights, taken = layer.weight, tuple(shape or source.shape) if runs_here(layer, source) else ()
-    if (
-        not taken
-        or layer._data_format != "NCHW"
-        or layer._padding_mode != "zeros"
-        or layer._padding_algorithm == "SAME"
-        or weights.dtype != paddle.float32
-        or taken[1] != weights.shape[1] * layer._groups
-    ):
-        return None
-    padding = layer._updated_padding
-    begin, end = (padding, padding) if len(padding) == 2 else (padding[0::2], padding[1::2])
-    found = ConvolutionShape(
-        source=taken,
-        weights=tuple(weights.shape),
-        bias=layer.bias is not None,
-        strides=tuple(layer._stride),
-        dilations=tuple(layer._dilation),
-        begin=tuple(begin),
-        end=tuple(end),
-        groups=layer._groups,
-    )
-    return found if min(found.destination) > 0 else None
-
-
-def normalises(layer: nn.BatchNorm2D, source: Any, shape: tuple[int, ...] | None = None) -> bool:
-    """Return whether these kernels can run a normalisation of `source`, or of what has `shape` and is made of it."""
-    return (
-        runs_here(layer, source)
-        and layer._data_format == "NCHW"
-        and layer.weight is not None
-        and layer.bias is not None
-        and layer.weight.dtype == paddle.float32
-        and (shape or source.shape)[1] == layer.weight.shape[0]
-    )
-
-
-def unit_shape(layer: nn.Layer, source: Any, shape: tuple[int, ...] | None = None) -> UnitShape | None:
-    """Return the shape of a unit that these kernels can run without anybody seeing that it ran as one, else None.
-
-    Args:
-        layer: with a convolution `conv`, a normalisation `norm` and an activation `act`, which is left out if no ReLU.
-        source: the input of the unit, or an earlier tensor that it is made of.
-        shape: of the input; None: that of `source`.
-    """
-    conv, norm, act = layer.conv, layer.norm, layer.act
-    if type(conv) is not nn.Conv2D or type(norm) is not nn.BatchNorm2D or watched(conv, norm, act):
-        return None
-    found = convolution_shape(conv, source, shape)
-    if found is None or found.bias or not normalises(norm, source, found.destination):
-        return None
-    relu, frozen = type(act) is nn.ReLU, bool(norm._use_global_stats)
-    return UnitShape(found, NormShape(found.destination, norm._epsilon, relu, frozen))
-
-
-def block_shapes(layer: nn.Layer, source: Any, units: tuple[type[nn.Layer], ...]) -> tuple[UnitShape, ...] | None:
-    """Return the shapes of the units of a block's branch where these kernels can run it as one, else None."""
-    branch, others = layer.branch, set(layer._sub_layers) - {"branch", "skip", "act"}
-    if (
-        type(layer.act) is not nn.ReLU
-        or any(type(layer._sub_layers[name]) is not nn.Identity for name in others)
-        or any(type(unit) not in units for unit in branch)
-        or watched(*layer.children(), *branch)
-    ):
-        return None
-    shapes: list[UnitShape] = []
-    for unit in branch:
-        shape = unit_shape(unit, source, shapes[-1].convolution.destination if shapes else None)
-        if shape is None or type(unit.act) is not (nn.Identity if unit is branch[-1] else nn.ReLU):
-            return None
-        shapes.append(shape)
-    return tuple(shapes)
-
-
-def watched(*layers: nn.Layer) -> bool:
-    """Return whether a layer has hooks, which would not be called."""
-    return any(layer._forward_pre_hooks or layer._forward_post_hooks for layer in layers)
 
 
 def statistics_of(layer: nn.BatchNorm2D) -> Statistics:

@@ -20,6 +20,7 @@ COMPUTE = {"float32": FLOAT32, "bfloat16": BFLOAT16}
 
 _kernels: Kernels | None = None
 _own: dict[type[nn.Layer], Callable[..., Tensor]] = {}  # the forward that each class had, while ours stands there
+_inherited: set[type[nn.Layer]] = set()  # of these, which had it from another class
 
 
 def enable(
@@ -28,6 +29,8 @@ def enable(
     units: Sequence[type[nn.Layer]] = (),
     blocks: Sequence[type[nn.Layer]] = (),
     pads: Sequence[type[nn.Layer]] = (),
+    stages: Sequence[type[nn.Layer]] = (),
+    identities: Sequence[type[nn.Layer]] = (),
 ) -> str:
     """Let oneDNN run convolutions, batch normalisations and ReLUs, and return a line that says so, or why not.
 
@@ -41,6 +44,9 @@ def enable(
         blocks: classes whose forward is act(skip(x) + branch(x)) of attributes with these names, and with others that
             change nothing if they are `nn.Identity`; where the branch is a chain of units, it is run as one.
         pads: classes that take every `stride`-th pixel, and put `before` and `after` zero channels around it.
+        stages: classes that run the layers they consist of one behind another; what lies between such blocks with
+            identity skips keeps the layout of the kernels.
+        identities: classes of skips that return their input.
 
     Raises:
         RequestError: `enabled`, and they do not work here.
@@ -50,7 +56,7 @@ def enable(
     if setting == "disabled":
         return "training kernels: Paddle's own, since hardware.onednn is disabled"
     try:
-        kernels = Kernels(open_library(), COMPUTE[compute], units)
+        kernels = Kernels(open_library(), COMPUTE[compute], units, blocks, identities)
         expect_equal_to_paddle(kernels)
     except OneDnnError as error:
         if setting == "enabled":
@@ -59,8 +65,11 @@ def enable(
     _kernels = kernels
     ours = {nn.Conv2D: _convolution, nn.BatchNorm2D: _normalisation, nn.ReLU: _relu}
     ours |= dict.fromkeys(units, _unit) | dict.fromkeys(blocks, _block) | dict.fromkeys(pads, _pad)
+    ours |= dict.fromkeys(stages, _stage)
     for layer, forward in ours.items():
         _own[layer] = layer.forward
+        if "forward" not in vars(layer):
+            _inherited.add(layer)
         layer.forward = forward
     version = ".".join(map(str, kernels.library.version))
     return f"training kernels: oneDNN {version}, {compute}, equal to Paddle's in a trial"
@@ -70,8 +79,12 @@ def disable() -> None:
     """Put Paddle's own kernels back; graphs that were recorded before still find theirs."""
     global _kernels
     for layer, forward in _own.items():
-        layer.forward = forward
+        if layer in _inherited:
+            del layer.forward
+        else:
+            layer.forward = forward
     _own.clear()
+    _inherited.clear()
     _kernels = None
 
 
@@ -101,7 +114,9 @@ def library_path() -> Path:
 
 @as_it_stands
 def _run(
-    kind: Literal["convolve", "normalise", "rectify", "run_unit", "run_block", "pad"], layer: nn.Layer, source: Tensor
+    kind: Literal["convolve", "normalise", "rectify", "run_unit", "run_block", "run_stage", "pad"],
+    layer: nn.Layer,
+    source: Tensor,
 ) -> Tensor | None:
     if _kernels is None or not paddle.in_dynamic_mode():
         return None
@@ -132,6 +147,11 @@ def _unit(self: nn.Layer, x: Tensor) -> Tensor:
 def _block(self: nn.Layer, x_NCHW: Tensor) -> Tensor:
     result = _run("run_block", self, x_NCHW)
     return result if result is not None else _own_forward(self)(self, x_NCHW)
+
+
+def _stage(self: nn.Layer, input: Tensor) -> Tensor:
+    result = _run("run_stage", self, input)
+    return result if result is not None else _own_forward(self)(self, input)
 
 
 def _pad(self: nn.Layer, x_NCHW: Tensor) -> Tensor:

@@ -6,9 +6,11 @@ import paddle
 from paddle import Tensor
 from paddle.autograd import PyLayer
 
-from ppresnet.onednn.api import DST, Handle
+from ppresnet.onednn import form
+from ppresnet.onednn.api import DST
 from ppresnet.onednn.batch_norm import Normalised, NormPlan, NormShape, Statistics
 from ppresnet.onednn.convolution import ConvolutionPlan, ConvolutionShape
+from ppresnet.onednn.form import Form, Whereto
 from ppresnet.onednn.functions import contiguous, first_order, only, wanted
 from ppresnet.onednn.library import Library
 from ppresnet.onednn.session import Session
@@ -31,12 +33,11 @@ class UnitPlan:
         library: the library.
         shape: of the unit.
         compute: type of the kernels' inputs, `FLOAT32` or `BFLOAT16`.
-        before: layout in which the source comes and its gradient leaves; None: both are plain float32 tensors.
-        plain: whether the output and the gradient of that are plain float32 tensors; else they have `layout`.
+        before: form in which the source comes and its gradient leaves; None: both are plain float32 tensors.
+        after: form of the output and of the gradient of that.
 
     Attributes:
-        layout: of the output that is not plain.
-        channels: of the output.
+        form: that of the output.
         quick: whether the normalisation has a kernel for this CPU, instead of one for any.
 
     Raises:
@@ -44,12 +45,14 @@ class UnitPlan:
     """
 
     def __init__(
-        self, library: Library, shape: UnitShape, compute: int, before: Handle | None = None, plain: bool = True
+        self, library: Library, shape: UnitShape, compute: int, before: Form | None = None, after: Whereto = "plain"
     ) -> None:
         self.convolution = ConvolutionPlan(library, shape.convolution, compute, plain=False, before=before)
-        self.layout = self.convolution.forward.layouts[DST]
-        self.channels = shape.convolution.weights[0]
-        self.norm = NormPlan(library, shape.norm, self.layout, plain)
+        kernel = self.convolution.forward
+        inner = form.within(library, kernel.layouts[DST], compute, shape.convolution.weights[0], kernel)
+        given = form.plain(library, shape.norm.source) if after == "plain" else after
+        self.form = inner if given == "inner" else given
+        self.norm = NormPlan(library, shape.norm, inner.layout, self.form)
         self.quick = not library.implementation(self.norm.forward.descriptor).endswith(":any")
 
     def run(

@@ -7,8 +7,8 @@ import paddle
 import paddle.nn.functional as F
 from paddle import Tensor
 
-from ppresnet.onednn.api import Handle
 from ppresnet.onednn.batch_norm import Statistics
+from ppresnet.onednn.form import Form, Whereto
 from ppresnet.onednn.library import Library
 from ppresnet.onednn.session import Session
 from ppresnet.onednn.unit import UnitPlan, UnitShape
@@ -27,31 +27,33 @@ class WideUnitPlan:
         shape: of the unit, without groups.
         compute: type of the kernels' inputs, `FLOAT32` or `BFLOAT16`.
         before: as for `UnitPlan`.
-        plain: as for `UnitPlan`; a plain output has the channels of the unit, any other `channels`.
+        after: as for `UnitPlan`; only an inner output has more channels than the unit.
         inputs: channels of the source, at least those of the unit.
 
     Attributes:
-        layout: as of `UnitPlan`.
-        channels: of an output that is not plain.
+        form: as of `UnitPlan`.
         quick: as of `UnitPlan`.
 
     Raises:
         OneDnnError: `unimplemented` where oneDNN has no such kernel.
+        ValueError: the form of the output has not the channels that are computed.
     """
 
     def __init__(
-        self, library: Library, shape: UnitShape, compute: int, before: Handle | None, plain: bool, inputs: int
+        self, library: Library, shape: UnitShape, compute: int, before: Form | None, after: Whereto, inputs: int
     ) -> None:
         narrow = shape.convolution
-        self.narrow, self.plain = narrow, plain
+        self.narrow, self.plain = narrow, after == "plain"
         self.channels = -(-narrow.weights[0] // BLOCK) * BLOCK
+        if isinstance(after, Form) and after.channels != self.channels:
+            raise ValueError(f"expected a form of {self.channels} channels, found one of {after.channels}")
         wide = narrow._replace(
             source=(narrow.source[0], inputs, *narrow.source[2:]),
             weights=(self.channels, inputs, *narrow.weights[2:]),
         )
         norm = shape.norm._replace(source=wide.destination)
-        self.plan = UnitPlan(library, UnitShape(wide, norm), compute, before, plain)
-        self.layout, self.quick = self.plan.layout, self.plan.quick
+        self.plan = UnitPlan(library, UnitShape(wide, norm), compute, before, after)
+        self.form, self.quick = self.plan.form, self.plan.quick
 
     def run(
         self, session: Session, source: Tensor, weights: Tensor, scale: Tensor, shift: Tensor, statistics: Statistics
@@ -87,8 +89,8 @@ def unit_plan(
     library: Library,
     shape: UnitShape,
     compute: int,
-    before: AnyUnitPlan | None = None,
-    plain: bool = True,
+    before: Form | None = None,
+    after: Whereto = "plain",
     widen: bool = True,
 ) -> AnyUnitPlan:
     """Return the primitives of a unit, with as many channels as are quickest.
@@ -97,19 +99,19 @@ def unit_plan(
         library: the library.
         shape: of the unit.
         compute: type of the kernels' inputs, `FLOAT32` or `BFLOAT16`.
-        before: the unit whose output is the source, in its layout; None: the source is a plain float32 tensor.
-        plain: whether the output is one; else the unit after this one must be told of it.
+        before: form in which the source comes and its gradient leaves; None: both are plain float32 tensors.
+        after: form of the output and of the gradient of that.
         widen: whether there may be more channels than the unit has.
 
     Raises:
         OneDnnError: `unimplemented` where oneDNN has no such kernel.
     """
     inputs = shape.convolution.source[1]
-    layout, given = (None, inputs) if before is None else (before.layout, before.channels)
-    narrow = UnitPlan(library, shape, compute, layout, plain) if given == inputs else None
+    given = inputs if before is None else before.channels
+    narrow = UnitPlan(library, shape, compute, before, after) if given == inputs else None
     if narrow is not None and (narrow.quick or not widen or shape.convolution.groups > 1):
         return narrow
-    wide = WideUnitPlan(library, shape, compute, layout, plain, given)
+    wide = WideUnitPlan(library, shape, compute, before, after, given)
     return wide if narrow is None or wide.quick else narrow
 
 

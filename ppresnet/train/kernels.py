@@ -8,9 +8,15 @@ from paddle import nn
 
 from ppresnet import onednn
 from ppresnet.config import RunConfig
-from ppresnet.layers import ConvNorm, Residual, ZeroPadSkip
+from ppresnet.layers import ConvNorm, IdentitySkip, Residual, Stage, ZeroPadSkip
 
-COMPOSITES: dict[str, list[type[nn.Layer]]] = {"units": [ConvNorm], "blocks": [Residual], "pads": [ZeroPadSkip]}
+COMPOSITES: dict[str, list[type[nn.Layer]]] = {
+    "units": [ConvNorm],
+    "blocks": [Residual],
+    "pads": [ZeroPadSkip],
+    "stages": [Stage],
+    "identities": [IdentitySkip],
+}
 """The layers of several operators that `onednn.enable` may run as one."""
 
 
@@ -33,10 +39,12 @@ def training_kernels(
     """
     setting = config.hardware.onednn
     before = (repeat or {}).get("onednn", "")
-    if setting == "auto" and before is None:
-        setting = "disabled"
     short = config.amp.level != "O0" and config.amp.dtype == "bfloat16"
-    report(onednn.enable(setting, "bfloat16" if short else "float32", **COMPOSITES))
+    if setting == "auto" and before is None:
+        onednn.disable()
+        report("training kernels: Paddle's own, as the run has had them so far")
+    else:
+        report(onednn.enable(setting, "bfloat16" if short else "float32", **COMPOSITES))
     kernels = onednn.active()
     version = ".".join(map(str, kernels.library.version)) if kernels is not None else None
     if before not in ("", version):

@@ -123,3 +123,10 @@ def test_frozen_statistics_are_used_and_stay(kernels: Kernels) -> None:
 @pytest.mark.parametrize("change", [{"weight_attr": False}, {"data_format": "NHWC"}])
 def test_other_normalisations_are_left_to_paddle(kernels: Kernels, change: dict) -> None:
     assert kernels.normalise(nn.BatchNorm2D(4, **change), paddle.rand([2, 4, 4, 4])) is None
+
+
+def test_one_value_a_channel_is_left_to_paddle_which_passes_it_on(kernels: Kernels) -> None:
+    layer, source = nn.BatchNorm2D(4), paddle.randn([1, 4, 1, 1])
+    assert kernels.normalise(layer, source) is None
+    layer._use_global_stats = True
+    assert kernels.normalise(layer, source) is not None

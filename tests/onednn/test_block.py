@@ -134,6 +134,12 @@ def test_branches_with_more_than_units_are_left_to_their_own_forward(fused: Kern
     assert block(paddle.rand([2, 16, 6, 6])).shape == [2, 16, 6, 6]
 
 
+def test_skips_of_another_shape_are_refused_as_paddle_does(fused: Kernels) -> None:
+    block = Residual(basic_branch(16, (16, 32), 1, 1, "relu"), IdentitySkip(16, 16, 1), "relu")
+    with pytest.raises(ValueError, match=r"[Bb]roadcast"):
+        block(paddle.rand([2, 16, 6, 6]))
+
+
 def test_outputs_are_freed(library: Library) -> None:
     kernels, block = Kernels(library, units=[ConvNorm]), BasicBlock(16, (16, 16), "identity")
     image = paddle.ones([4, 16, 64, 64])  # 1 MiB

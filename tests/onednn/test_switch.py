@@ -279,6 +279,6 @@ def test_kernels_that_are_missing_are_told_of_once(enabled: onednn.Kernels, monk
 
     monkeypatch.setattr("ppresnet.onednn.kernels.ConvolutionPlan", unimplemented)
     layer, source = nn.Conv2D(4, 4, 3), paddle.rand([1, 4, 5, 5])
-    with pytest.warns(UserWarning, match="unimplemented; Paddle's own kernels run ConvolutionShape"):
+    with pytest.warns(UserWarning, match="unimplemented; oneDNN does not run this at once: ConvolutionShape"):
         first = layer(source)
     assert first.numpy().tobytes() == layer(source).numpy().tobytes()

@@ -11,8 +11,9 @@ from ppresnet.onednn import Kernels, Library, block, kernels
 from ppresnet.onednn.api import BFLOAT16, FLOAT32
 from ppresnet.onednn.batch_norm import NormShape
 from ppresnet.onednn.convolution import ConvolutionShape
+from ppresnet.onednn.form import Form, Whereto
 from ppresnet.onednn.unit import UnitPlan, UnitShape
-from ppresnet.onednn.wide import AnyUnitPlan, WideUnitPlan, filled, first, unit_plan
+from ppresnet.onednn.wide import WideUnitPlan, filled, first, unit_plan
 
 DENSE = [name for name in MAKERS if "groups" not in name]
 
@@ -23,12 +24,12 @@ def always_wide(monkeypatch: pytest.MonkeyPatch) -> None:
         library: Library,
         shape: UnitShape,
         compute: int,
-        before: AnyUnitPlan | None = None,
-        plain: bool = True,
+        before: Form | None = None,
+        after: Whereto = "plain",
         widen: bool = True,
     ) -> WideUnitPlan:
         given = shape.convolution.source[1] if before is None else before.channels
-        return WideUnitPlan(library, shape, compute, before and before.layout, plain, given)
+        return WideUnitPlan(library, shape, compute, before, after, given)
 
     for module in (block, kernels):
         monkeypatch.setattr(module, "unit_plan", widened)
