@@ -1,7 +1,6 @@
 """Evaluate a checkpoint: python tools/eval.py --checkpoint runs/digits_resnet20."""
 
 import argparse
-import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,7 +86,7 @@ def _several(result: "MultiLabelEvaluation", title: str) -> dict[str, object]:
 
 def _probability(text: str) -> float:
     value = float(text)
-    if not 0.0 < value < 1.0 or math.isnan(value):
+    if not 0.0 < value < 1.0:
         raise argparse.ArgumentTypeError(f"expected a number between 0 and 1, found {text}")
     return value
 

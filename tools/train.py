@@ -16,7 +16,7 @@ from ppresnet.train.outcome import recorded
 
 
 def main(arguments: argparse.Namespace) -> cli.Result:
-    """Train, and return the contents of result.json."""
+    """Train, and write the contents of result.json to `--json` too."""
     place = hardware.place()
     with recorded(place, arguments.debug):
         config = load(arguments.config, arguments.overrides)
@@ -27,7 +27,9 @@ def main(arguments: argparse.Namespace) -> cli.Result:
         before = stored_hardware(output) if arguments.resume else None
         processes = count_of(arguments.cpu_processes, config, before) if place.size == 1 else 1
         if processes == 1:
-            return train_here(arguments, config, output, place, before)
+            result = train_here(arguments, config, output, place, before)
+            cli.write_json(arguments, result)  # here, so that a parent is told where that fails
+            return None
         several(Path(__file__), processes, config, before)
         return None
 

@@ -124,9 +124,8 @@ def _widths(arguments: argparse.Namespace, found: Opened, graph: ChannelGraph, t
 
 
 def _curves(file: Path, checkpoint: Checkpoint) -> dict[str, list[tuple[float, float]]]:
-    from deploy.slim.plan_file import weights_sha
     from deploy.slim.sensitivities import read_sensitivity
-    from ppresnet.checkpoint.state import final_weights
+    from ppresnet.checkpoint.state import final_weights, weights_sha
 
     measured = read_sensitivity(file)
     if measured.settings.get("weights") != weights_sha(final_weights(checkpoint)):

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ppresnet.checkpoint import Checkpoint
-from ppresnet.checkpoint.state import final_weights
+from ppresnet.checkpoint.state import final_weights, weights_sha
 from ppresnet.errors import RequestError
 from ppresnet.files import atomic_write
 
@@ -119,15 +116,6 @@ def read_plan(path: Path) -> Plan:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise RequestError(f"{path} is no plan: {place}: {first['msg']}; make it with deploy/slim/plan.py") from error
-
-
-def weights_sha(weights: Mapping[str, np.ndarray]) -> str:
-    """Return a sha256 over names, shapes, dtypes and bytes of all tensors."""
-    digest = hashlib.sha256()
-    for name, array in sorted(weights.items()):
-        digest.update(f"{name} {array.dtype.name} {array.shape}\n".encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()
 
 
 def expect_weights(plan: Plan, checkpoint: Checkpoint) -> None:

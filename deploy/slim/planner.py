@@ -11,10 +11,10 @@ from deploy.slim.families import family_of, narrowed
 from deploy.slim.grouping import channel_graph
 from deploy.slim.groups import ChannelGraph
 from deploy.slim.kept import Kept
-from deploy.slim.plan_file import KeptUnits, Plan, Size, weights_sha
+from deploy.slim.plan_file import KeptUnits, Plan, Size
 from deploy.slim.target import Target
 from ppresnet.checkpoint import Checkpoint
-from ppresnet.checkpoint.state import final_weights, spec_of_checkpoint
+from ppresnet.checkpoint.state import final_weights, spec_of_checkpoint, weights_sha
 from ppresnet.errors import RequestError
 from ppresnet.models import cost
 from ppresnet.spec import ModelSpec

@@ -14,10 +14,9 @@ import paddle
 from deploy.slim.groups import ChannelGraph, Group
 from deploy.slim.importance import Scores
 from deploy.slim.masking import masked
-from deploy.slim.plan_file import weights_sha
 from deploy.slim.subset import Quality, Subset, quality
 from ppresnet.checkpoint import Checkpoint
-from ppresnet.checkpoint.state import final_weights, model_of
+from ppresnet.checkpoint.state import final_weights, model_of, weights_sha
 from ppresnet.errors import RequestError
 from ppresnet.files import atomic_write
 

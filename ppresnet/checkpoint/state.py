@@ -1,5 +1,6 @@
 """What a checkpoint holds of a network: its tensors as numpy arrays, and back."""
 
+import hashlib
 from collections.abc import Mapping
 
 import numpy as np
@@ -34,6 +35,15 @@ def restore_weights(model: nn.Layer, weights: Mapping[str, np.ndarray]) -> None:
     if wrong:
         raise CheckpointError("the checkpoint does not fit the model:\n" + "\n".join(wrong[:10]))
     model.set_state_dict({name: paddle.to_tensor(array).astype(own[name].dtype) for name, array in weights.items()})
+
+
+def weights_sha(weights: Mapping[str, np.ndarray]) -> str:
+    """Return a sha256 over names, shapes, dtypes and bytes of all tensors."""
+    digest = hashlib.sha256()
+    for name, array in sorted(weights.items()):
+        digest.update(f"{name} {array.dtype.name} {array.shape}\n".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
 
 
 def spec_of_checkpoint(checkpoint: Checkpoint) -> ModelSpec:

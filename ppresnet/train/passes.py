@@ -30,7 +30,7 @@ class Passes:
     Attributes:
         config: the recipe.
         model: in training mode.
-        teacher: a network in evaluation mode to learn from, None for none.
+        teacher: a network to learn from, which gives what it gives in evaluation; None for none.
         cast: what each forward pass runs in.
     """
 

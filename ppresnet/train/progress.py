@@ -57,6 +57,7 @@ class Progress:
         parts: into which a batch is cut, since memory ran out.
         classes: names in the order of the labels.
         images: to train on; 0 where an older version did not write it.
+        teacher: sha256 of the weights of the network that is learned from; empty without, or from an older version.
     """
 
     epoch: int = 0
@@ -73,6 +74,7 @@ class Progress:
     parts: int = 1
     classes: list[str] = field(default_factory=list)
     images: int = 0
+    teacher: str = ""
 
     def to_dict(self) -> dict[str, object]:
         """Return plain data for JSON."""

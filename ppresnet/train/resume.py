@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ppresnet.config import RunConfig, to_dict
+from ppresnet.config import RunConfig, from_dict, to_dict
 from ppresnet.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def expect_same_run(config: RunConfig, stored: Mapping[str, Any]) -> None:
     """
     differences = [
         f"--resume: '{key}' is {wanted!r} in the recipe and {found!r} in the checkpoint"
-        for key, wanted, found in _differences(to_dict(config), stored, "")
+        for key, wanted, found in _differences(to_dict(config), _completed(stored), "")
         if not _is_free(key)
     ]
     if differences:
@@ -42,6 +42,27 @@ def expect_same_images(stored: Progress, now: Progress) -> None:
         raise DataError(f"--resume: expected images of the classes {_some(stored.classes)}, found {_some(now.classes)}")
     if stored.images and stored.images != now.images:
         raise DataError(f"--resume: expected {stored.images} images to train on, found {now.images}")
+
+
+def expect_same_teacher(stored: Progress, now: Progress) -> None:
+    """Check that the network to learn from is still the one that the run learned from so far.
+
+    Raises:
+        DataError: it is another.
+    """
+    if stored.teacher and now.teacher and stored.teacher != now.teacher:
+        raise DataError(
+            f"--resume: expected a teacher of the weights {stored.teacher[:12]}, found {now.teacher[:12]}; put that "
+            "checkpoint back where distill.checkpoint says, or start a new run with init_from and another output"
+        )
+
+
+def _completed(stored: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a stored recipe with the usual values of keys that came after it."""
+    try:
+        return to_dict(from_dict(stored))
+    except ConfigError:
+        return stored
 
 
 def _some(names: Sequence[str]) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 import paddle
 
 from ppresnet.checkpoint import Checkpoint, Store
+from ppresnet.checkpoint.state import weights_of, weights_sha
 from ppresnet.config import RunConfig, dump
 from ppresnet.data import Broken, BrokenReport, Loader, Samples, Source, open_split, preprocess_of
 from ppresnet.errors import CheckpointError, ConfigError, RequestError
@@ -27,7 +28,7 @@ from ppresnet.train.plan import Plan
 from ppresnet.train.preempt import Preemption
 from ppresnet.train.progress import Progress
 from ppresnet.train.ranks import ALONE, Ranks
-from ppresnet.train.resume import expect_same_images, expect_same_run
+from ppresnet.train.resume import expect_same_images, expect_same_run, expect_same_teacher
 from ppresnet.train.seeds import derive
 from ppresnet.train.sharing import shared_checkpoint
 from ppresnet.train.start import assemble_step, starting_point, teacher_of
@@ -153,10 +154,13 @@ def _assemble(
     stack: ExitStack,
 ) -> Trainer:
     train_source, val_source = sources
-    progress = Progress(classes=list(train_source.classes), images=len(train_source))
+    teacher = weights_sha(weights_of(step.teacher)) if step.teacher is not None else ""
+    progress = Progress(classes=list(train_source.classes), images=len(train_source), teacher=teacher)
     if restored is not None:
         now, progress = progress, Progress.from_dict(restored.progress)
         expect_same_images(progress, now)
+        expect_same_teacher(progress, now)
+        progress.teacher = now.teacher
         progress.attach(step)
     broken = BrokenReport(config.data.max_broken, len(train_source))
     broken.add(Broken(name, reason) for name, reason in progress.broken.items())

@@ -43,7 +43,7 @@ class Step:
         guard: judges every step.
         memory: into how many parts a batch is cut, since it does not fit otherwise.
         ema: the moving average, None for none.
-        teacher: a network in evaluation mode to learn from, None for none.
+        teacher: a network to learn from, which gives what it gives in evaluation; None for none.
         sparsity: adds penalties to the gradients of a good step, None for none.
         scale: of the loss, for float16 on a GPU.
         cast: what each forward pass runs in.

@@ -18,10 +18,10 @@ from random_specs import random_checkpoint
 from deploy.slim.cutting import cut
 from deploy.slim.grouping import channel_graph
 from deploy.slim.groups import ChannelGraph
-from deploy.slim.plan_file import read_plan, weights_sha
+from deploy.slim.plan_file import read_plan
 from deploy.slim.planner import plan_of
 from ppresnet.checkpoint import Checkpoint, Store, read
-from ppresnet.checkpoint.state import spec_of_checkpoint
+from ppresnet.checkpoint.state import spec_of_checkpoint, weights_sha
 from ppresnet.config import load
 from ppresnet.errors import ProcessError
 from ppresnet.files import staged_directory, verify_manifest

@@ -42,7 +42,7 @@ def test_what_came_later_has_its_default_in_an_older_checkpoint() -> None:
     ("changes", "problem"),
     [
         ({"epochs": 3}, r"unknown key 'epochs'; did you mean 'epoch'\?"),
-        ({"weather": "fine"}, r"unknown key 'weather'; resume"),
+        ({"humidity": "high"}, r"unknown key 'humidity'; resume"),
         ({"window": {"loss": 1.0}}, r"unknown key 'window\.loss'"),
         ({"guard": {"meanloss": 1.0}}, r"unknown key 'guard\.meanloss'; did you mean 'mean_loss'\?"),
         ({"scale": {"scale": 1.0}}, r"'scale\.growth_steps': Field required"),

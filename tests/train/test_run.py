@@ -19,13 +19,14 @@ from PIL import Image
 
 from ppresnet.checkpoint import read
 from ppresnet.checkpoint.state import model_of
-from ppresnet.config import RunConfig, from_dict
+from ppresnet.config import RunConfig, from_dict, to_dict
 from ppresnet.errors import ConfigError, DataError, DivergedError, InterruptedRunError, RequestError
 from ppresnet.train import passes as passes_module
 from ppresnet.train import start, trainer
 from ppresnet.train import step as step_module
 from ppresnet.train.evaluate import evaluate_split
 from ppresnet.train.journal import read_records
+from ppresnet.train.resume import expect_same_run
 from ppresnet.train.run import RunResult, train
 
 
@@ -262,6 +263,26 @@ def test_another_recipe_cannot_resume_a_run(recipe: Callable[..., RunConfig], tm
     _train(recipe(train={"epochs": 1}), tmp_path)
     with pytest.raises(ConfigError, match=r"'optim\.lr' is 0\.2 in the recipe and 0\.05 in the checkpoint"):
         _train(recipe(train={"epochs": 1}, optim={"lr": 0.2}), tmp_path, resume=True)
+
+
+def test_a_recipe_from_before_a_key_existed_is_gone_on_with(recipe: Callable[..., RunConfig], tmp_path: Path) -> None:
+    stored = to_dict(recipe())
+    del stored["distill"]["maps"], stored["guard"]
+    expect_same_run(recipe(), stored)
+    with pytest.raises(ConfigError, match=r"'distill\.maps' is 1\.0 in the recipe and 0\.0 in the checkpoint"):
+        expect_same_run(recipe(distill={"maps": 1.0}), stored)
+
+
+def test_a_run_does_not_go_on_with_another_teacher(recipe: Callable[..., RunConfig], tmp_path: Path) -> None:
+    for seed in (1, 2):
+        _train(recipe(seed=seed, train={"epochs": 1}), tmp_path / f"teacher{seed}")
+    taught = recipe(distill={"checkpoint": str(tmp_path / "teacher1")}, train={"epochs": 1})
+    _train(taught, tmp_path / "run")
+    _train(taught, tmp_path / "run", resume=True)
+    shutil.rmtree(tmp_path / "teacher1")
+    (tmp_path / "teacher2").rename(tmp_path / "teacher1")
+    with pytest.raises(DataError, match=r"expected a teacher of the weights [0-9a-f]{12}, found"):
+        _train(taught, tmp_path / "run", resume=True)
 
 
 @pytest.fixture
