@@ -16,8 +16,8 @@ from ppresnet.train.outcome import recorded
 WARM_UP, LEAST, MOST, ENOUGH_S = 2, 3, 20, 4.0
 
 
-def main(arguments: argparse.Namespace) -> cli.Result:
-    """Return images per second, over all processes, the median of the counted steps."""
+def main(arguments: argparse.Namespace) -> None:
+    """Write images per second to `--json`, over all processes, the median of the counted steps."""
     place = hardware.place()
     with recorded(place, arguments.debug):
         config = load(arguments.config, arguments.overrides)
@@ -25,7 +25,8 @@ def main(arguments: argparse.Namespace) -> cli.Result:
         device = hardware.start(config.hardware.device, config.hardware.threads, _silent).device
         seconds = times(config, device)
         rate = config.train.batch_size / statistics.median(seconds)
-        return {"images_per_second": rate, "seconds": seconds} if place.rank == 0 else None
+        if place.rank == 0:
+            cli.write_json(arguments, {"images_per_second": rate, "seconds": seconds})
 
 
 def times(config: RunConfig, device: str) -> list[float]:

@@ -73,6 +73,7 @@ def test_auto_goes_on_with_the_kernels_of_the_run(library: onednn.Library, befor
     with training_kernels(recipe(), lines.append, {"onednn": before} if before != "" else {}) as kept:
         assert (onednn.active() is not None) is active is (kept["onednn"] is not None)
     assert any("before and uses" in line for line in lines) is (before == "0.0.1")
+    assert any("as the run has had them so far" in line for line in lines) is (before is None)
 
 
 def test_bfloat16_means_inside_the_kernels(library: onednn.Library) -> None:

@@ -270,7 +270,7 @@ def test_a_recipe_from_before_a_key_existed_is_gone_on_with(recipe: Callable[...
     del stored["distill"]["maps"], stored["guard"]
     expect_same_run(recipe(), stored)
     with pytest.raises(ConfigError, match=r"'distill\.maps' is 1\.0 in the recipe and 0\.0 in the checkpoint"):
-        expect_same_run(recipe(distill={"maps": 1.0}), stored)
+        expect_same_run(recipe(distill={"maps": 1.0, "checkpoint": "a folder"}), stored)
 
 
 def test_a_run_does_not_go_on_with_another_teacher(recipe: Callable[..., RunConfig], tmp_path: Path) -> None:
