@@ -31,8 +31,8 @@ SCRIPT = ROOT / "deploy" / "slim" / "slim.sh"
 ALL = ["train", "sensitivity", "plan", "cut", "finetune", "bundle", "compare"]
 
 
-def live(folder: Path, *overrides: str, breaks: str = "") -> tuple[Commands, Story]:
-    commands = Commands(tiny_spec(), breaks=breaks)
+def live(folder: Path, *overrides: str, breaks: str = "", partial: str = "") -> tuple[Commands, Story]:
+    commands = Commands(tiny_spec(), breaks=breaks, partial=partial)
     driver = Driver(folder, commands, lambda line: None)
     return commands, Life(load_slim(RECIPE, overrides), driver).run()
 
@@ -120,6 +120,16 @@ def test_finished_work_is_kept_when_settings_change_and_is_found_again(tmp_path:
     assert (tmp_path / "train" / "half").exists(), "what was half done is gone on with"
     assert {path.name.partition("-")[0] for path in (tmp_path / "earlier").iterdir()} >= {"train", "cut", "finetune"}
     assert steps(tmp_path) == []
+
+
+def test_the_result_of_a_step_that_failed_is_not_in_the_way_of_a_finished_one(tmp_path: Path) -> None:
+    live(tmp_path)
+    before = checkpoints(tmp_path / "cut")
+    with pytest.raises(ProcessError):
+        live(tmp_path, "recalibrate=64", partial="cut")
+    assert (tmp_path / "results" / "cut.json").exists()
+    assert steps(tmp_path) == []
+    assert checkpoints(tmp_path / "cut") == before
 
 
 @pytest.mark.parametrize("at", range(9))
