@@ -39,7 +39,7 @@ class Story:
         bundle: the export.
         compare: all networks side by side.
         seconds: that each step took.
-        failure: what of int8 there is not although it was asked for.
+        failure: what of the bundles there is not although it was asked for.
     """
 
     recipe: SlimRecipe
@@ -78,10 +78,11 @@ class Life:
             rounds.append(self._round(number, current, whole, self._share(number, rounds), training))
         final = Path(rounds[-1].finetune["checkpoint"])
         bundle = self._driver.do(chain.export(final, training))
-        int8, failure = self._int8(final, training)
+        int8, lacking = self._int8(final, training)
         smaller = [Path(step["checkpoint"]) for each in rounds for step in (each.cut, each.finetune)]
         quantised = Path(int8["output"]) if int8 is not None else None
         compared = self._driver.do(chain.compare(config, whole, training, smaller, quantised))
+        failure = _joined(_lacking(bundle), lacking)
         return Story(self.recipe, whole, tuple(rounds), int8, bundle, compared, self._driver.seconds, failure)
 
     def _int8(self, final: Path, training: Path) -> tuple[Result | None, PpresnetError | None]:
@@ -94,8 +95,7 @@ class Life:
             if error.exit_code != CheckFailedError.exit_code:
                 raise
             return None, error
-        failures = found.get("failures")
-        return found, CheckFailedError("\n".join(failures)) if failures else None
+        return found, _lacking(found)
 
     def _round(self, number: int, current: Path, whole: Path, share: float, training: Path) -> Round:
         config, tuning = self.recipe.config, self.recipe.tuning
@@ -122,6 +122,18 @@ class Life:
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             atomic_write(path, text)
         return path
+
+
+def _lacking(found: Result) -> PpresnetError | None:
+    """Return what did not hold of a step that left its result all the same."""
+    failures = found.get("failures")
+    return CheckFailedError("\n".join(failures)) if failures else None
+
+
+def _joined(*errors: PpresnetError | None) -> PpresnetError | None:
+    """Return one failed check that says what all of them say, if there is any."""
+    told = [str(error) for error in errors if error is not None]
+    return CheckFailedError("\n".join(told)) if told else None
 
 
 def _left(plan: Result, kind: str) -> float:

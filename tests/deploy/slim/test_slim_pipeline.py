@@ -302,8 +302,9 @@ def test_engine_and_int8_are_passed_on(tmp_path: Path) -> None:
     assert write_report(story, tmp_path).lost == pytest.approx(2.5)
 
 
-def test_int8_without_its_onnx_file_is_reported_and_still_fails(tmp_path: Path) -> None:
-    commands = Commands(tiny_spec(), partial="int8")
+@pytest.mark.parametrize("name", ["bundle", "int8"])
+def test_a_bundle_without_its_onnx_file_is_reported_and_still_fails(tmp_path: Path, name: str) -> None:
+    commands = Commands(tiny_spec(), partial=name)
     recipe = load_slim(RECIPE, ["quantize={}"])
     story = Life(recipe, Driver(tmp_path, commands, lambda line: None)).run()
     assert commands.asked["compare"].int8 == tmp_path / "int8"
