@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +36,7 @@ class Story:
     Attributes:
         recipe: what was asked for.
         checkpoint: the whole network.
-        rounds: the cuts.
+        rounds: the cuts; fewer than the recipe's steps where one that was coarse met the target.
         int8: None where it was not asked for, or failed as a whole.
         bundle: the export.
         compare: all networks side by side.
@@ -73,9 +75,13 @@ class Life:
         config, training = self.recipe.config, self._recipe_file("train", dump(self.recipe.training))
         whole = resolve(Path(config.checkpoint or self._driver.do(chain.train(training))["checkpoint"]))
         rounds: list[Round] = []
-        for number in range(1, config.steps + 1):
+        kind, share = config.target.chosen
+        while len(rounds) < config.steps and (left := _left(rounds, kind)) > share:
             current = whole if not rounds else Path(rounds[-1].finetune["checkpoint"])
-            rounds.append(self._round(number, current, whole, self._share(number, rounds), training))
+            number = len(rounds) + 1
+            # The cost falls by the same factor in each round.
+            allowed = min(float(share ** (number / config.steps)) / left, 0.999)
+            rounds.append(self._round(number, current, whole, allowed, training))
         final = Path(rounds[-1].finetune["checkpoint"])
         bundle = self._driver.do(chain.export(final, training))
         int8, lacking = self._int8(final, training)
@@ -109,14 +115,6 @@ class Life:
         tuned = chain.finetune(tuning, f"finetune{suffix}", Path(cut["checkpoint"]), recipe, whole, own)
         return Round(measured, planned, cut, self._driver.do(tuned))
 
-    def _share(self, number: int, rounds: list[Round]) -> float:
-        """Return what may be left of the current cost: it falls by the same factor in each round."""
-        kind, share = self.recipe.config.target.chosen
-        left = 1.0
-        for each in rounds:
-            left *= _left(each.plan, kind)
-        return min(float(share ** (number / self.recipe.config.steps)) / left, 0.999)
-
     def _recipe_file(self, name: str, text: str) -> Path:
         path = self._folder / "recipes" / f"{name}.yaml"
         if not path.exists() or path.read_text(encoding="utf-8") != text:
@@ -136,7 +134,12 @@ def _joined(*errors: PpresnetError | None) -> PpresnetError | None:
     return CheckFailedError("\n".join(told)) if told else None
 
 
-def _left(plan: Result, kind: str) -> float:
+def _left(rounds: Sequence[Round], kind: str) -> float:
+    """Return the share of its cost that the whole network has after some cuts."""
+    return math.prod(_left_by(each.plan, kind) for each in rounds)
+
+
+def _left_by(plan: Result, kind: str) -> float:
     if kind == "latency":
         return float(plan["latency"]["ratio"])
     return float(plan["after"][kind]) / float(plan["before"][kind])

@@ -285,6 +285,15 @@ def test_iterative_pruning_reaches_the_target_in_equal_factors(tmp_path: Path) -
     assert steps(tmp_path, *asked, "finetune.optim.lr=0.3") == [*names[4:], *ALL[5:]]
 
 
+def test_a_coarse_cut_that_meets_the_target_is_the_last_one(tmp_path: Path) -> None:
+    commands, story = live(tmp_path, "steps=3", "target.macs=0.995")
+    plan = story.rounds[0].plan
+    assert plan["after"]["macs"] < 0.995 * plan["before"]["macs"]
+    assert commands.ran == ["train", *(f"{name}-1" for name in ALL[1:5]), *ALL[5:]]
+    write_report(story, tmp_path)
+    assert "| fine-tuned |" in (tmp_path / "report.md").read_text()
+
+
 def test_engine_and_int8_are_passed_on(tmp_path: Path) -> None:
     extra = ("engine=paddleslim", "importance.score=fpgm", "quantize={calibration: 32, onnx: false}")
     commands, story = live(tmp_path, *extra)
