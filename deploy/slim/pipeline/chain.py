@@ -78,8 +78,8 @@ def finetune(tuning: RunConfig, name: str, checkpoint: Path, recipe: Path, teach
         own_teacher: the recipe names a teacher itself.
     """
     inputs = [("-o init_from=", checkpoint)]
-    own = tuning.distill.checkpoint
-    if tuning.distill.weight > 0 and not own_teacher:
+    own, taught = tuning.distill.checkpoint, tuning.distill.weight > 0 or tuning.distill.maps > 0
+    if taught and not own_teacher:
         inputs.append(("-o distill.checkpoint=", teacher))
     elif own is not None:
         inputs.append(("-o distill.checkpoint=", resolve(own)))  # so that it is learned from anew when it changes

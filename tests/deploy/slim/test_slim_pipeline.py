@@ -248,6 +248,13 @@ def test_commands_are_told_what_the_recipe_says(tmp_path: Path) -> None:
     assert asked["bundle"].checkpoint == asked["compare"].smaller[-1]
 
 
+@pytest.mark.parametrize(("how", "taught"), [("weight: 0", False), ("weight: 0, maps: 2", True), ("weight: 0.5", True)])
+def test_the_whole_network_teaches_where_something_is_learned_from_it(tmp_path: Path, how: str, taught: bool) -> None:
+    commands, _ = live(tmp_path, f"finetune.distill={{{how}}}", "allocation.scope=internal")
+    given = [each.partition("=")[0] for each in commands.asked["finetune"].overrides]
+    assert ("distill.checkpoint" in given) == taught
+
+
 def test_blocks_are_asked_for_with_the_images_they_are_measured_on(tmp_path: Path) -> None:
     commands, story = live(tmp_path, "importance={score: l1, images: 99}", "allocation.blocks=true")
     assert (commands.asked["plan"].blocks, commands.asked["plan"].images) == (True, 99)
