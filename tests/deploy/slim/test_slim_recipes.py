@@ -5,19 +5,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from random_specs import random_checkpoint
+from random_specs import RANDOM, random_checkpoint
 
 from deploy.slim import command, plan
 from deploy.slim.allocation import Limits, uniform
+from deploy.slim.families import narrowed
+from deploy.slim.grouping import channel_graph
 from deploy.slim.importance import scores
+from deploy.slim.kept import Kept
 from deploy.slim.planner import make_plan
-from deploy.slim.recipe import load_slim
+from deploy.slim.recipe import gives_sums, load_slim
 from deploy.slim.recipe_keys import SlimConfig
 from deploy.slim.recipe_schema import FILE, schema_text, slim_schema
 from deploy.slim.target import Target
 from ppresnet.config import RunConfig
 from ppresnet.errors import ConfigError
-from ppresnet.spec import spec_of
+from ppresnet.models import build
+from ppresnet.spec import ModelSpec, spec_of
 
 CONFIGS = Path(__file__).resolve().parents[3] / "configs"
 RECIPES = sorted((CONFIGS / "slim").glob("*.yaml"))
@@ -138,6 +142,34 @@ def test_maps_are_learned_from_where_stages_keep_their_widths(kept: str) -> None
         load_slim(DIGITS, ["finetune.distill.maps=2"])
     assert load_slim(DIGITS, ["finetune.distill.maps=2", kept]).tuning.distill.maps == 2
     load_slim(DIGITS, ["finetune.distill={maps: 2, checkpoint: another}"])
+
+
+@pytest.mark.parametrize("name", ["densenet121", "lcnet_100", "cifar_plain20"])
+@pytest.mark.parametrize("scope", ["all", "internal"])
+def test_maps_of_stages_that_always_lose_channels_are_refused(name: str, scope: str) -> None:
+    asked = [f"model.name={name}", "finetune.distill.maps=2", f"allocation.scope={scope}"]
+    with pytest.raises(ConfigError, match=rf"what the stages of {name} give") as found:
+        load_slim(DIGITS, asked)
+    assert "allocation.scope" not in str(found.value)
+
+
+def test_maps_of_tokens_always_stay() -> None:
+    model = "model.name=vit_tiny_patch16_224"
+    assert load_slim(DIGITS, [model, "finetune.distill.maps=2"]).tuning.distill.maps == 2
+
+
+SPECS = [
+    *(spec_of(name, input_size=8) for name in ("cifar_resnet20", "cifar_plain20", "lcnet_025")),
+    *(RANDOM[family](np.random.default_rng(0)) for family in ("preact", "densenet", "gated", "vit")),
+]
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: f"{spec.family} {spec.name}")
+def test_a_cut_within_branches_leaves_the_maps_of_stages_that_give_sums(spec: ModelSpec) -> None:
+    graph = channel_graph(spec)
+    kept = Kept(graph, {group.name: range(group.units // 2) for group in graph if not group.trunk and group.units > 1})
+    before, after = (build(each).pyramid for each in (spec, narrowed(spec, kept)))
+    assert (before == after) == gives_sums(spec)
 
 
 def test_paddleslim_drops_no_blocks() -> None:
