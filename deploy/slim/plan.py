@@ -139,8 +139,9 @@ def _curves(file: Path, checkpoint: Checkpoint) -> dict[str, list[tuple[float, f
 def _depth(arguments: argparse.Namespace, found: Opened, graph: ChannelGraph, target: Target) -> Plan:
     from deploy.slim.depth import contributions, depth_plan, expect_blocks
     from deploy.slim.subset import load_subset
+    from ppresnet.checkpoint.state import spec_of_checkpoint
 
-    expect_blocks(found.checkpoint)
+    expect_blocks(spec_of_checkpoint(found.checkpoint))
     measured = contributions(found.checkpoint, graph, load_subset(found.config, "train", arguments.images))
     for name, quality in measured.items():
         cli.say(f"without {name}: top-1 {quality.top1:.2f} %, loss {quality.loss:.4f}")

@@ -10,8 +10,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
+from random_specs import random_checkpoint
 from slim_commands import Commands
 from tiny_network import save_tiny, tiny_spec
 
@@ -22,6 +24,7 @@ from deploy.slim.pipeline.life import Life, Story
 from deploy.slim.pipeline.report import write_report
 from deploy.slim.recipe import load_slim
 from ppresnet import cli
+from ppresnet.checkpoint import Store
 from ppresnet.errors import InterruptedRunError, PpresnetError, ProcessError, RequestError
 from ppresnet.train.outcome import died
 
@@ -408,6 +411,28 @@ def test_what_cannot_be_done_is_refused_before_the_first_step(
     assert commands.ran == []
     live(tmp_path, *overrides)
     assert cli.run(pipeline.main, pipeline.parse(command)) == 0, "what is done already can be reported anywhere"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (("model.name=cifar_odenet",), "the family 'ode' cannot be pruned"),
+        (("model.name=cifar_plain20", "allocation.blocks=true"), "blocks whose skip is an identity, found none"),
+        (("allocation.blocks=true", "checkpoint=own"), "blocks whose skip is an identity, found none"),
+    ],
+)
+def test_networks_that_cannot_be_cut_so_are_refused_before_the_first_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, overrides: tuple[str, ...], message: str
+) -> None:
+    spec = tiny_spec()
+    last = spec.model_copy(update={"stages": (spec.stages[0][1:], spec.stages[1])})
+    Store(tmp_path / "own" / "checkpoints").save(random_checkpoint(last, np.random.default_rng(0)), 1)
+    monkeypatch.chdir(tmp_path)
+    commands, recipe = Commands(spec), load_slim(RECIPE, overrides)
+    driver = Driver(tmp_path / "run", commands, lambda line: None, lambda: preflight.expect_possible(recipe))
+    with pytest.raises(RequestError, match=message):
+        Life(recipe, driver).run()
+    assert commands.ran == []
 
 
 def test_a_step_that_fails_gives_its_exit_code(capfd: pytest.CaptureFixture[str]) -> None:
