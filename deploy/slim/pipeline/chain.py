@@ -13,9 +13,16 @@ from ppresnet.checkpoint import resolve
 from ppresnet.config import RunConfig
 
 
-def train(recipe: Path) -> Step:
-    """Return the training of the whole network."""
-    return _training("train", recipe, ())
+def train(training: RunConfig, recipe: Path) -> Step:
+    """Return the training of the whole network.
+
+    Args:
+        training: its recipe.
+        recipe: the file of `training`.
+    """
+    given = (("-o init_from=", training.init_from), ("-o distill.checkpoint=", training.distill.checkpoint))
+    # So that it is trained anew when what it starts from or learns from changes.
+    return _training("train", recipe, [(flag, resolve(path)) for flag, path in given if path is not None])
 
 
 def sensitivity(config: SlimConfig, name: str, checkpoint: Path, recipe: Path) -> Step:

@@ -73,7 +73,7 @@ class Life:
             PpresnetError: a step failed.
         """
         config, training = self.recipe.config, self._recipe_file("train", dump(self.recipe.training))
-        whole = resolve(Path(config.checkpoint or self._driver.do(chain.train(training))["checkpoint"]))
+        whole = self._whole(training)
         rounds: list[Round] = []
         kind, share = config.target.chosen
         while len(rounds) < config.steps and (left := _left(rounds, kind)) > share:
@@ -90,6 +90,12 @@ class Life:
         compared = self._driver.do(chain.compare(config, whole, training, smaller, quantised))
         failure = _joined(_lacking(bundle), lacking)
         return Story(self.recipe, whole, tuple(rounds), int8, bundle, compared, self._driver.seconds, failure)
+
+    def _whole(self, training: Path) -> Path:
+        own = self.recipe.config.checkpoint
+        if own is not None:
+            return resolve(own)
+        return resolve(self._driver.do(chain.train(self.recipe.training, training))["checkpoint"])
 
     def _int8(self, final: Path, training: Path) -> tuple[Result | None, PpresnetError | None]:
         """Return the result in int8, and what kept it, or its ONNX file, from its accuracy floor."""

@@ -226,6 +226,16 @@ def test_a_teacher_that_was_trained_again_is_learned_from_again(tmp_path: Path) 
     assert steps(tmp_path / "run", own) == ["finetune"], "which leaves the same here"
 
 
+@pytest.mark.parametrize("key", ["init_from", "distill.checkpoint"])
+def test_what_the_whole_network_starts_and_learns_from_is_among_what_decides(tmp_path: Path, key: str) -> None:
+    own = (f"{key}={tmp_path / 'own'}", "finetune.distill.checkpoint=null")
+    save_tiny(tmp_path / "own")
+    live(tmp_path / "run", *own)
+    assert steps(tmp_path / "run", *own) == []
+    save_tiny(tmp_path / "own", seed=1)
+    assert steps(tmp_path / "run", *own)[:1] == ["train"]
+
+
 def test_a_folder_of_others_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "plan").mkdir()
     (tmp_path / "plan" / "mine").touch()
