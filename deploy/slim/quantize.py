@@ -28,8 +28,7 @@ def main(arguments: argparse.Namespace) -> cli.Result:
     _show(made)
     result: dict[str, Any] = {**made.model_dump(mode="json"), **_first(made)}
     if made.failures:
-        cli.write_json(arguments, result)
-        raise CheckFailedError("\n".join(made.failures))
+        raise CheckFailedError("\n".join(made.failures), result)
     return result
 
 

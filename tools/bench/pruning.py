@@ -169,7 +169,7 @@ def main(wanted: argparse.Namespace) -> cli.Result:
     found = {"machine": hardware.machine(), "whole": whole["top1"], "rows": rows, "problems": problems}
     atomic_write(wanted.output / "comparison.json", json.dumps(found, indent=2) + "\n")
     if problems:
-        raise CheckFailedError(f"{len(problems)} figures are not as they should be; see above")
+        raise CheckFailedError(f"{len(problems)} figures are not as they should be; see above", found)
     return found
 
 

@@ -28,8 +28,7 @@ def main(arguments: argparse.Namespace) -> cli.Result:
     print(f"{folder / 'report.md'}: {report.summary}")
     failure = story.failure or _dropped(report, recipe.config.max_drop)
     if failure is not None:
-        cli.write_json(arguments, report.figures)
-        raise failure
+        raise CheckFailedError(str(failure), report.figures)
     return report.figures
 
 
