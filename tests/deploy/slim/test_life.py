@@ -179,6 +179,9 @@ def test_several_labels_an_image_are_refused_with_what_to_do(
         (("--protect", "stages.9.*"), "'stages.9.*' protects nothing"),
         (("--blocks", "--protect", "stages.0.*"), "--protect is for channels; leave one of them out"),
         (("--blocks", "--steps", 2), "--steps is for channels"),
+        (("--blocks", "--round-to", 16), "--round-to is for channels"),
+        (("--allocation", "global", "--trunk-share", 0.5), "expected --allocation density or uniform, found global"),
+        (("--sensitivity", "x"), "expected --allocation sensitivity, found density"),
         (("--allocation", "sensitivity", "--sensitivity", "x", "--steps", 2), "expected --steps 1"),
         (("--importance", "obs", "--aggregate", "max"), "expected --aggregate flow, found max"),
         (("--importance", "path", "--aggregate", "mean"), "expected --aggregate flow, found mean"),
@@ -197,6 +200,8 @@ def test_flags_that_would_do_nothing_are_refused(
     [
         (plan_command, ("--macs", 0.5, "--output", "x", "--steps", 0)),
         (plan_command, ("--macs", 0.5, "--output", "x", "--images", 0)),
+        (plan_command, ("--macs", 0.5, "--output", "x", "--trunk-share", 1.5)),
+        (plan_command, ("--macs", 0.5, "--output", "x", "--trunk-share", "nan")),
         (sensitivity_command, ("--output", "x", "--subset", 0)),
         (sensitivity_command, ("--output", "x", "--shares", 50)),
         (cut_command, ("--plan", "x", "--output", "x", "--recalibrate", -1)),

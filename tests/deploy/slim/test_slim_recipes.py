@@ -119,6 +119,10 @@ def test_the_base_is_found_from_the_recipe_and_from_here(tmp_path: Path, monkeyp
             "allocation={blocks: true, protect: [stem]}",
             "'allocation.protect': expected its default because allocation.blocks",
         ),
+        (
+            "allocation={name: global, trunk_share: 0.5}",
+            "'allocation.trunk_share': expected 1.0 because allocation.name is global",
+        ),
         ("allocation.blocks=1", "'allocation.blocks': expected"),
         ("quantize={methd: ptq}", "unknown key 'quantize.methd'; did you mean 'quantize.method'"),
         ("finetune.optim.lrr=1", "unknown key 'optim.lrr'; did you mean 'optim.lr'"),
@@ -175,6 +179,11 @@ def test_a_cut_within_branches_leaves_the_maps_of_stages_that_give_sums(spec: Mo
 def test_paddleslim_drops_no_blocks() -> None:
     with pytest.raises(ConfigError, match=r"'allocation\.blocks': expected false because engine is paddleslim"):
         load_slim(DIGITS, ["engine=paddleslim", "importance.score=l1", "allocation.blocks=true"])
+
+
+def test_blocks_are_not_rounded() -> None:
+    with pytest.raises(ConfigError, match=r"'round_to': expected 1 because allocation\.blocks is true"):
+        load_slim(DIGITS, ["allocation.blocks=true", "round_to=16"])
 
 
 def test_base_and_target_are_required(tmp_path: Path) -> None:
