@@ -76,7 +76,7 @@ def depth_plan(checkpoint: Checkpoint, graph: ChannelGraph, measured: Mapping[st
     if found > limit:
         raise RequestError(
             f"without {len(drop)} blocks, the most that leave one in every stage, the network still costs more than "
-            f"{target.share:.0%} of its {target.kind}; set a larger target, or plan channels and not blocks"
+            f"{target.share:.1%} of its {target.kind}; set a larger target, or plan channels and not blocks"
         )
     plan = plan_of(checkpoint, graph, {}, tuple(drop))
     return target.confirmed(plan, spec, without(spec, drop), coarse=True)

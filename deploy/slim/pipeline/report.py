@@ -80,7 +80,7 @@ def _lines(
     (kind, share), how = config.target.chosen, config.importance
     yield from (f"# {config.name}", "", f"{report.summary[0].upper()}{report.summary[1:]}.", "")
     scores = how.score if how.score in JOINT else f"{how.score} by {how.aggregate}"
-    yield f"Target: {share:.0%} of the {COSTS[kind]}."
+    yield f"Target: {f'{share:.1%}'.replace('.0%', '%')} of the {COSTS[kind]}."
     if config.allocation.blocks:
         yield "Whole blocks went, those first without which the loss rises the least."
     else:

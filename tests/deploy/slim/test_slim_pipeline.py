@@ -373,6 +373,13 @@ def test_the_report_says_what_was_measured(tmp_path: Path) -> None:
             assert picture.format == "PNG"
 
 
+@pytest.mark.parametrize(("share", "told"), [("0.5", "50%"), ("0.476", "47.6%"), ("0.58", "58%")])
+def test_the_report_says_the_target_as_it_was_asked_for(tmp_path: Path, share: str, told: str) -> None:
+    _, story = live(tmp_path, f"target.macs={share}")
+    write_report(story, tmp_path)
+    assert f"Target: {told} of the MACs." in (tmp_path / "report.md").read_text().splitlines()
+
+
 def test_a_loss_beyond_the_limit_is_a_failed_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     commands = Commands(tiny_spec())
     monkeypatch.setattr(pipeline, "Driver", lambda folder, before: Driver(folder, commands, lambda line: None))
