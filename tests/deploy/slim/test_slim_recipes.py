@@ -8,16 +8,20 @@ import pytest
 from random_specs import RANDOM, random_checkpoint
 
 from deploy.slim import command, plan
-from deploy.slim.allocation import Limits, uniform
+from deploy.slim.allocation import Allocation, Limits
+from deploy.slim.density import dense_first, densities
 from deploy.slim.families import narrowed
 from deploy.slim.grouping import channel_graph
-from deploy.slim.importance import scores
+from deploy.slim.groups import ChannelGraph
 from deploy.slim.kept import Kept
+from deploy.slim.path_norm import path_scores
 from deploy.slim.planner import make_plan
 from deploy.slim.recipe import gives_sums, load_slim
 from deploy.slim.recipe_keys import SlimConfig
 from deploy.slim.recipe_schema import FILE, schema_text, slim_schema
 from deploy.slim.target import Target
+from ppresnet.checkpoint import Checkpoint
+from ppresnet.checkpoint.state import final_weights, spec_of_checkpoint
 from ppresnet.config import RunConfig
 from ppresnet.errors import ConfigError
 from ppresnet.models import build
@@ -65,13 +69,15 @@ def test_a_recipe_can_be_planned(path: Path) -> None:
     checkpoint = random_checkpoint(spec_of(**training.model.model_dump(), input_size=size), np.random.default_rng(0))
     kind, share = config.target.chosen
     how = config.allocation
+    assert (config.importance.score, how.name) == (command.USUAL_IMPORTANCE, command.USUAL_ALLOCATION)
     limits = Limits(config.round_to, how.minimum, how.scope, how.trunk_share, how.protect)
-    made = make_plan(
-        checkpoint,
-        Target("macs" if kind == "latency" else kind, share),
-        lambda current, graph: uniform(graph, scores(graph, {}, "random"), limits),
-    )
-    kind = "macs" if kind == "latency" else kind
+    kind = "macs" if kind == "latency" else kind  # which takes no measurements
+
+    def allocator(current: Checkpoint, graph: ChannelGraph) -> Allocation:
+        scored = {group.name: path_scores(group, final_weights(current)) for group in graph}
+        return dense_first(graph, scored, limits, densities(spec_of_checkpoint(current), graph, limits, kind))
+
+    made = make_plan(checkpoint, Target(kind, share), allocator)
     left = getattr(made.after, kind) / getattr(made.before, kind)
     assert share - 0.05 <= left <= share
 
