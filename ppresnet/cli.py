@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ppresnet.errors import PpresnetError
+from ppresnet.errors import CheckFailedError, PpresnetError
 from ppresnet.files import atomic_write
 
 Result = Mapping[str, Any] | Sequence[Any] | None
@@ -43,12 +43,11 @@ def run(main: Callable[[argparse.Namespace], Result], arguments: argparse.Namesp
     """Run a command and return its exit code: 0 done, 1 failed, 2 the request is wrong, 3 a check did not hold.
 
     Args:
-        main: does the work; what it returns goes to `--json`.
+        main: does the work; what it returns goes to `--json`, and so does what a failed check has found.
         arguments: from `parser`.
     """
     try:
-        result = main(arguments)
-        write_json(arguments, result)
+        _finish(main, arguments)
     except PpresnetError as error:
         return _fail(str(error), error.exit_code, arguments.debug)
     except KeyboardInterrupt:
@@ -60,8 +59,17 @@ def run(main: Callable[[argparse.Namespace], Result], arguments: argparse.Namesp
     return 0
 
 
+def _finish(main: Callable[[argparse.Namespace], Result], arguments: argparse.Namespace) -> None:
+    try:
+        result = main(arguments)
+    except CheckFailedError as failed:
+        write_json(arguments, failed.result)
+        raise
+    write_json(arguments, result)
+
+
 def write_json(arguments: argparse.Namespace, result: Result) -> None:
-    """Write a result to `--json`, where that is asked for; `run` does so for commands that end well."""
+    """Write a result to `--json`, where that is asked for; `run` does so, and a command that has to do it earlier."""
     if arguments.json is not None and result is not None:
         atomic_write(arguments.json, json.dumps(result, indent=2) + "\n")
 

@@ -3,8 +3,9 @@
 Exit codes: 1 the work failed, 2 the request is wrong, 3 a check did not hold.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from typing import Any
 
 
 class PpresnetError(Exception):
@@ -77,9 +78,18 @@ class ProcessError(PpresnetError):
 
 
 class CheckFailedError(PpresnetError):
-    """A check did not hold: parity, fusion or an accuracy floor."""
+    """A check did not hold: parity, fusion or an accuracy floor.
+
+    Args:
+        message: what did not hold.
+        result: what was found all the same, for `--json`.
+    """
 
     exit_code = 3
+
+    def __init__(self, message: str, result: Mapping[str, Any] | Sequence[Any] | None = None) -> None:
+        super().__init__(message)
+        self.result = result
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -41,8 +41,7 @@ def main(arguments: argparse.Namespace) -> cli.Result:
         result = _result(arguments, weights, report, rows, [*weights.notes, *notes, *parity_notes])
         _show(result)
         if failures := [_sentence(row) for row in rows if row.status != "ok"]:
-            cli.write_json(arguments, result)
-            raise CheckFailedError("no checkpoint was made:\n" + "\n".join(failures))
+            raise CheckFailedError("no checkpoint was made:\n" + "\n".join(failures), result)
     cli.say(f"{arguments.output}: a checkpoint of {config.model.name}")
     return result
 

@@ -34,8 +34,7 @@ def main(arguments: argparse.Namespace) -> cli.Result:
     show(checks)
     result = {"checks": [asdict(check) for check in checks]}
     if failed := _failed(checks):
-        cli.write_json(arguments, result)
-        raise CheckFailedError("not ready: " + ", ".join(failed))
+        raise CheckFailedError("not ready: " + ", ".join(failed), result)
     return result
 
 

@@ -37,8 +37,7 @@ def main(arguments: argparse.Namespace) -> cli.Result:
     if arguments.picture is not None:
         _draw(audit, arguments.picture)
     if failures := report["failures"]:
-        cli.write_json(arguments, report)
-        raise CheckFailedError("\n".join(failures))
+        raise CheckFailedError("\n".join(failures), report)
     cli.say(f"{arguments.output}: {', '.join(sorted(deploy.files))}")
     return report
 

@@ -47,8 +47,7 @@ def main(arguments: argparse.Namespace) -> cli.Result:
         report, problems = _convert(bundle, source, plain, options, staging, Path(work), arguments.sizes)
         result = _result(report, problems, arguments.output)
         if problems:
-            cli.write_json(arguments, result)
-            raise CheckFailedError("nothing was written:\n" + "\n".join(problems))
+            raise CheckFailedError("nothing was written:\n" + "\n".join(problems), result)
     cli.say(f"{arguments.output}: {report.size_bytes:,} bytes; {report.executed}")
     return result
 

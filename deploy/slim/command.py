@@ -96,6 +96,7 @@ def expect_channels(arguments: argparse.Namespace) -> None:
         "--protect": bool(arguments.protect),
         "--scope": arguments.scope != "all",
         "--minimum": arguments.minimum != 1,
+        "--round-to": arguments.round_to != 1,
         "--trunk-share": arguments.trunk_share != 1.0,
         "--steps": arguments.steps != 1,
         "--allocation": arguments.allocation != USUAL_ALLOCATION,
@@ -103,6 +104,24 @@ def expect_channels(arguments: argparse.Namespace) -> None:
     for flag, given in ignored.items():
         if arguments.blocks and given:
             raise RequestError(f"--blocks drops whole blocks, and {flag} is for channels; leave one of them out")
+
+
+def expect_allocation(arguments: argparse.Namespace) -> None:
+    """Check that a plan is given nothing that its allocation does not read.
+
+    Raises:
+        RequestError: a flag would be ignored.
+    """
+    chosen = arguments.allocation
+    for flag, given, able in (
+        ("--trunk-share", arguments.trunk_share != 1.0, UNSCORED),
+        ("--sensitivity", arguments.sensitivity is not None, ("sensitivity",)),
+    ):
+        if given and chosen not in able:
+            expected = " or ".join(able)
+            raise RequestError(
+                f"{flag}: expected --allocation {expected}, found {chosen}; change it, or leave {flag} out"
+            )
 
 
 def count(text: str) -> int:
@@ -125,6 +144,17 @@ def share(text: str) -> float:
         value = 0.0
     if not 0.0 < value < 1.0:
         raise argparse.ArgumentTypeError(f"expected a share between 0 and 1, such as 0.5, found '{text}'")
+    return value
+
+
+def share_or_bound(text: str) -> float:
+    """Return a number from 0 to 1, for argparse."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0.0 <= value <= 1.0:
+        raise argparse.ArgumentTypeError(f"expected a share from 0 to 1, such as 0.5, found '{text}'")
     return value
 
 

@@ -29,8 +29,7 @@ def main(arguments: argparse.Namespace) -> cli.Result:
     plan = read_plan(arguments.plan)
     store = Store(arguments.output / "checkpoints")
     step = int(found.checkpoint.progress.get("step") or 0)
-    if store.path(step).resolve() == found.path.resolve():
-        raise RequestError(f"--output: {found.path} is what is cut, and would be replaced; name another folder")
+    _expect_room(arguments.output, store, step, found.path)
     smaller = cut(found.checkpoint, plan)
     if arguments.reconstruct:
         smaller = _reconstructed(arguments, found, plan, smaller)
@@ -47,6 +46,17 @@ def main(arguments: argparse.Namespace) -> cli.Result:
         print(f"top-1 of {len(images.labels)} images: {result['top1_before']:.2f} to {result['top1_after']:.2f} %")
     print(f"{path}: {plan.after.params:,} parameters, {plan.after.macs:,} MACs; train it with init_from: {path}")
     return result
+
+
+def _expect_room(output: Path, store: Store, step: int, source: Path) -> None:
+    """Check that a folder holds nothing, or what a cut of the same step left before."""
+    if store.path(step).resolve() == source.resolve():
+        raise RequestError(f"--output: {source} is what is cut, and would be replaced; name another folder")
+    others = [path for path in store.steps() if path != store.path(step)]
+    trained = output / "metrics.jsonl"
+    if others or trained.exists():
+        found = others[0] if others else trained
+        raise RequestError(f"--output: expected a folder without another network, found {found}; name another folder")
 
 
 def _reconstructed(arguments: argparse.Namespace, found: Opened, plan: Plan, smaller: Checkpoint) -> Checkpoint:

@@ -15,15 +15,15 @@ from deploy.slim.target import Target
 from ppresnet.checkpoint import Checkpoint
 from ppresnet.checkpoint.state import model_of, spec_of_checkpoint
 from ppresnet.errors import RequestError
+from ppresnet.spec import ModelSpec
 
 
-def expect_blocks(checkpoint: Checkpoint) -> None:
+def expect_blocks(spec: ModelSpec) -> None:
     """Check that there is a block to drop.
 
     Raises:
         RequestError: no block of the network has an identity for its skip.
     """
-    spec = spec_of_checkpoint(checkpoint)
     if not family_of(spec).blocks(spec):
         raise RequestError(
             f"expected a network with blocks whose skip is an identity, found none in {spec.name}; cut its channels"
@@ -76,7 +76,7 @@ def depth_plan(checkpoint: Checkpoint, graph: ChannelGraph, measured: Mapping[st
     if found > limit:
         raise RequestError(
             f"without {len(drop)} blocks, the most that leave one in every stage, the network still costs more than "
-            f"{target.share:.0%} of its {target.kind}; set a larger target, or plan channels and not blocks"
+            f"{target.share:.1%} of its {target.kind}; set a larger target, or plan channels and not blocks"
         )
     plan = plan_of(checkpoint, graph, {}, tuple(drop))
     return target.confirmed(plan, spec, without(spec, drop), coarse=True)

@@ -15,7 +15,7 @@ from ppresnet.errors import RequestError
 
 Scores = NDArray[np.float64]
 Weights = Mapping[str, np.ndarray]
-Method = Literal["l1", "l2", "fpgm", "bn_scale", "taylor", "random"]
+Method = Literal["l1", "l2", "fpgm", "bn_scale", "random"]
 Aggregate = Literal["flow", "mean", "max", "first"]
 EPSILON = 1e-5  # of BatchNorm
 
@@ -52,7 +52,7 @@ def scores(
     Args:
         graph: the groups.
         weights: of the network, by structured name.
-        method: of each member; `taylor` needs gradients, see `taylor_scores`.
+        method: of each member.
         aggregate: over the members of a group.
         seed: of `random`.
 

@@ -15,11 +15,13 @@ from deploy.slim.command import (
     Opened,
     add_importance,
     count,
+    expect_allocation,
     expect_channels,
     expect_engine,
     opened,
     parser,
     scores_of,
+    share_or_bound,
 )
 from deploy.slim.latency_flags import add_timing, stopwatch_of
 from ppresnet import cli
@@ -43,6 +45,7 @@ def main(arguments: argparse.Namespace) -> cli.Result:
     """Write the plan, and return it."""
     expect_engine(arguments)
     expect_channels(arguments)
+    expect_allocation(arguments)
     found = opened(arguments)
     from deploy.slim.grouping import channel_graph
     from ppresnet.checkpoint.state import spec_of_checkpoint
@@ -138,8 +141,9 @@ def _curves(file: Path, checkpoint: Checkpoint) -> dict[str, list[tuple[float, f
 def _depth(arguments: argparse.Namespace, found: Opened, graph: ChannelGraph, target: Target) -> Plan:
     from deploy.slim.depth import contributions, depth_plan, expect_blocks
     from deploy.slim.subset import load_subset
+    from ppresnet.checkpoint.state import spec_of_checkpoint
 
-    expect_blocks(found.checkpoint)
+    expect_blocks(spec_of_checkpoint(found.checkpoint))
     measured = contributions(found.checkpoint, graph, load_subset(found.config, "train", arguments.images))
     for name, quality in measured.items():
         cli.say(f"without {name}: top-1 {quality.top1:.2f} %, loss {quality.loss:.4f}")
@@ -170,7 +174,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     made.add_argument("--scope", choices=("all", "trunk", "internal"), default="all", help="groups to cut (all)")
     made.add_argument(
         "--trunk-share",
-        type=float,
+        type=share_or_bound,
         default=1.0,
         metavar="X",
         help="what density and uniform take from trunk groups (1)",

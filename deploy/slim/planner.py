@@ -90,13 +90,13 @@ def size_of(spec: ModelSpec) -> Size:
 
 
 def composed(first: Plan, second: Plan, graph: ChannelGraph) -> Plan:
-    """Return the one plan that does what two do one after the other."""
+    """Return the one plan of channels that does what two do one after the other."""
     groups = dict(first.groups)
     for name, later in second.groups.items():
         earlier = first.groups[name].keep if name in first.groups else range(graph.groups[name].units)
         keep = tuple(earlier[unit] for unit in later.keep)
         groups[name] = KeptUnits(units=graph.groups[name].units, keep=keep, trunk=later.trunk)
-    return first.model_copy(update={"groups": groups, "after": second.after, "drop": (*first.drop, *second.drop)})
+    return first.model_copy(update={"groups": groups, "after": second.after})
 
 
 def _search(allocation: Allocation, spec: ModelSpec, target: Target, limit: float) -> Counts:

@@ -28,8 +28,7 @@ def main(arguments: argparse.Namespace) -> cli.Result:
     _show(made)
     result: dict[str, Any] = {**made.model_dump(mode="json"), **_first(made)}
     if made.failures:
-        cli.write_json(arguments, result)
-        raise CheckFailedError("\n".join(made.failures))
+        raise CheckFailedError("\n".join(made.failures), result)
     return result
 
 
@@ -87,7 +86,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     made.add_argument(
         "--calibration", type=int, default=usual.calibration, metavar="N", help="training images for ranges (256)"
     )
-    made.add_argument("--algorithm", choices=ALGORITHMS, default=usual.algorithm, help="ptq: range of an activation")
+    made.add_argument("--algorithm", choices=ALGORITHMS, default=usual.algorithm, help="range of an activation")
     made.add_argument(
         "--floor", type=float, default=usual.floor, metavar="POINTS", help="top-1 that may be lost (default 0.5)"
     )

@@ -12,6 +12,7 @@ from ppresnet.config.check import resolve
 from ppresnet.config.load import layers_of
 from ppresnet.config.tree import Entry, entry_of, find, merge
 from ppresnet.errors import ConfigError
+from ppresnet.spec import ModelSpec, ResNetSpec, spec_of
 
 
 @dataclass(frozen=True)
@@ -70,11 +71,24 @@ def load_slim(path: Path, overrides: Iterable[str] = ()) -> SlimRecipe:
 def _expect_maps_stay(path: Path, recipe: SlimRecipe) -> None:
     """Refuse hints of maps that the whole network gives with more channels."""
     groups, maps = recipe.config.allocation, recipe.tuning.distill.maps
-    if maps and not recipe.own_teacher and groups.scope != "internal" and not groups.blocks:
+    if not maps or recipe.own_teacher or groups.blocks:
+        return
+    spec = spec_of(**recipe.training.model.model_dump())
+    if not gives_sums(spec):
+        why = f"nothing is added to what the stages of {spec.name} give, and so they lose channels wherever it is cut"
+        raise ConfigError(f"{path}: 'finetune.distill.maps': expected 0 because {why}, found {maps:g}; set it to 0")
+    if groups.scope != "internal" and spec.family != "vit":  # whose tokens keep their width
         raise ConfigError(
             f"{path}: 'finetune.distill.maps': expected 0 because allocation.scope is {groups.scope}, and so the "
             f"stages of the whole network give more channels, found {maps:g}; or set allocation.scope to internal"
         )
+
+
+def gives_sums(spec: ModelSpec) -> bool:
+    """Return whether the stages of a network give sums, which a cut within branches leaves as wide as they are."""
+    if spec.family in ("densenet", "lcnet"):
+        return False
+    return not (isinstance(spec, ResNetSpec) and any(stage[-1].skip == "none" for stage in spec.stages))
 
 
 def _is_of_base(override: str) -> bool:

@@ -110,7 +110,7 @@ class SlimConfig(Recipe):
     round_to: Literal[1, 2, 4, 8, 16, 32] = 1
     """Kept channels are a multiple of this."""
     steps: v.Count = 1
-    """Times that the network is cut and fine-tuned on the way to the target."""
+    """Times that the network is cut and fine-tuned on the way to the target, at most."""
     reconstruct: v.CountOrZero = 256
     """Training images that the weights are fitted on after a cut, so that layers give what they gave; 0: no fitting."""
     recalibrate: v.CountOrZero = 2048

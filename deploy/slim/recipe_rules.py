@@ -31,6 +31,7 @@ def expect_one(target: TargetConfig) -> TargetConfig:
 def conflicts(config: SlimConfig) -> Iterator[Conflict]:
     """Yield everything in a recipe that is well-formed and still cannot be done."""
     yield from _blocks(config)
+    yield from _trunk(config)
     scored = config.importance
     if scored.score in JOINT and scored.aggregate != USUAL_AGGREGATE:
         text = f"expected {USUAL_AGGREGATE} because importance.score is {scored.score}, found {scored.aggregate}"
@@ -47,6 +48,14 @@ def conflicts(config: SlimConfig) -> Iterator[Conflict]:
             yield Conflict((section, key), found, text)
 
 
+def _trunk(config: SlimConfig) -> Iterator[Conflict]:
+    groups = config.allocation
+    if groups.trunk_share != 1.0 and groups.name not in UNSCORED and not groups.blocks:
+        able = " or ".join(UNSCORED)
+        text = f"expected 1.0 because allocation.name is {groups.name}, and only {able} read it, found "
+        yield Conflict(("allocation", "trunk_share"), groups.trunk_share, f"{text}{groups.trunk_share}")
+
+
 def _blocks(config: SlimConfig) -> Iterator[Conflict]:
     groups = config.allocation
     if not groups.blocks:
@@ -59,3 +68,6 @@ def _blocks(config: SlimConfig) -> Iterator[Conflict]:
         if key != "blocks" and found != usual:
             text = f"expected its default because allocation.blocks is true and no channels go, found {found}"
             yield Conflict(("allocation", key), found, text)
+    if config.round_to != 1:
+        text = f"expected 1 because allocation.blocks is true and no channels go, found {config.round_to}"
+        yield Conflict(("round_to",), config.round_to, text)

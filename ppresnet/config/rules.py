@@ -14,7 +14,7 @@ from ppresnet.config.optimizer import scaled_lr
 if TYPE_CHECKING:
     from ppresnet.config.schema import RunConfig
 
-Keys = tuple[str, str]
+Keys = tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -119,7 +119,7 @@ class Commands:
         weights = weights_sha(read(asked.checkpoint).weights)
         with staged_directory(asked.output, replace=True) as staging:
             (staging / "deploy.json").write_text(json.dumps(weights))
-        return {"output": str(asked.output)}
+        return {"output": str(asked.output), "failures": []}
 
     def _quantize(self, asked: Namespace) -> dict[str, Any]:
         how = {"images": asked.images or 454, "top1_float": 97.0, "top1_int8": 96.5}

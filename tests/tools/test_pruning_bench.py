@@ -1,10 +1,16 @@
 """The verdict on accuracies that nobody measured."""
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-from bench.pruning import OURS, RULES, Cut, judge, parse, tunings
+from bench.pruning import OURS, RULES, Cut, judge, parse, step, tunings
+from tiny_network import save_tiny
+
+from ppresnet.errors import RequestError
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def rows(before: float, after: list[float]) -> list[dict[str, Any]]:
@@ -45,3 +51,47 @@ def test_all_have_a_teacher_unless_that_is_ours_alone(flags: tuple[str, ...], un
     found = {rule: tunings(Cut(rule, 0.5, 0.5, 60.0, Path("Z"), "cut"), wanted) for rule in RULES}
     assert {rule for rule in RULES if "distill.checkpoint=null" in found[rule][0].overrides} == untaught
     assert [training.overrides[-1] for training in found[OURS]] == ["seed=1", "seed=2", "seed=3"]
+
+
+def test_flags_of_our_plan_are_one_text() -> None:
+    given = ["--checkpoint", "X", "--output", "Y", "-c", "recipe.yaml"]
+    assert parse([*given, "--plan-flags", "--importance obs --trunk-share 0.5"]).plan_flags == [
+        *("--importance", "obs"),
+        *("--trunk-share", "0.5"),
+    ]
+    assert parse(given).plan_flags == []
+
+
+@pytest.mark.parametrize("wrong", [("--seeds", "1"), ("--seeds", "two"), ("--plan-flags", "'open")])
+def test_what_means_nothing_ends_with_2(wrong: tuple[str, ...]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse(["--checkpoint", "X", "--output", "Y", "-c", "recipe.yaml", *wrong])
+    assert ended.value.code == 2
+
+
+@pytest.mark.parametrize("changed", ["base.yaml", "checkpoint"])
+def test_answers_about_another_recipe_or_checkpoint_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str
+) -> None:
+    base, network, ran = tmp_path / "base.yaml", tmp_path / "network", list[list[str]]()
+    base.write_text(f"_base_: {ROOT / 'configs' / 'digits' / 'resnet20.yaml'}\n")
+    (tmp_path / "recipe.yaml").write_text("_base_: base.yaml\n")
+    save_tiny(network)
+    given = ("--checkpoint", network, "--output", tmp_path / "out", "-c", tmp_path / "recipe.yaml")
+    wanted, answer = parse([str(word) for word in given]), tmp_path / "out" / "eval.json"
+
+    def run(command: list[str]) -> "subprocess.CompletedProcess[str]":
+        answer.write_text(str(len(ran)))
+        ran.append(command)
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    for _ in range(2):
+        assert step(wanted, "tools/eval.py", answer, "--checkpoint", network) == 0
+    assert len(ran) == 1
+    if changed == "checkpoint":
+        save_tiny(network, seed=1)
+    else:
+        base.write_text(f"{base.read_text()}seed: 5\n")
+    with pytest.raises(RequestError, match="read another recipe or checkpoint"):
+        step(wanted, "tools/eval.py", answer, "--checkpoint", network)

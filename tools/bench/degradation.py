@@ -116,9 +116,10 @@ def main(wanted: argparse.Namespace) -> cli.Result:
     for network, values in losses.items():
         print(f"{network:9}" + "".join(f"  {value:.4f}" for value in values) + f"  mean {statistics.fmean(values):.4f}")
     missed = judge(losses)
-    if missed:
-        raise CheckFailedError("; ".join(missed))
     found: dict[str, Any] = {"machine": hardware.machine(), "epochs": wanted.epochs, "training_loss": losses}
+    found["problems"] = missed
+    if missed:
+        raise CheckFailedError("; ".join(missed), found)
     return found
 
 

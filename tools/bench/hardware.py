@@ -131,8 +131,9 @@ def main(wanted: argparse.Namespace) -> cli.Result:
     result = compare(wanted)
     print(report(result))
     if wanted.check and result["ratio"] < TIMES_STOCK:
-        cli.write_json(wanted, result)
-        raise CheckFailedError(f"expected {TIMES_STOCK} times the speed of stock settings, found {result['ratio']:.2f}")
+        raise CheckFailedError(
+            f"expected {TIMES_STOCK} times the speed of stock settings, found {result['ratio']:.2f}", result
+        )
     return result
 
 

@@ -71,9 +71,11 @@ def main(wanted: argparse.Namespace) -> cli.Result:
     for name, values in top1.items():
         shown = "".join(f"  {value:.2f}" for value in values)
         print(f"{name:12}{shown}  mean {statistics.fmean(values):.2f}  spread {max(values) - min(values):.2f}")
-    if missed := judge(top1):
-        raise CheckFailedError("; ".join(missed))
-    return {"machine": hardware.machine(), "overrides": wanted.overrides, "top1": top1}
+    missed = judge(top1)
+    result = {"machine": hardware.machine(), "overrides": wanted.overrides, "top1": top1, "problems": missed}
+    if missed:
+        raise CheckFailedError("; ".join(missed), result)
+    return result
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from ppresnet import cli
 from ppresnet.errors import CheckFailedError
@@ -60,12 +61,14 @@ def main(arguments: argparse.Namespace) -> cli.Result:
         training.to_the_end(scratch / "killed")
         wrong = differences(scratch / "killed", scratch / "reference")
         seconds = time.monotonic() - started
-    found = dataclasses.asdict(tally) | {"workers": list(training.workers), "everything": arguments.everything}
+    found: dict[str, Any] = dataclasses.asdict(tally)
+    found |= {"workers": list(training.workers), "everything": arguments.everything}
     print(f"{', '.join(f'{key} {value}' for key, value in found.items())}, {seconds:.0f} s")
+    found["identical"] = not wrong
     if wrong:
-        raise CheckFailedError(f"not byte-identical to the uninterrupted run: {', '.join(wrong)}")
+        raise CheckFailedError(f"not byte-identical to the uninterrupted run: {', '.join(wrong)}", found)
     print("weights, optimiser, average, progress and metrics are byte-identical to the uninterrupted run's")
-    return found | {"identical": True}
+    return found
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:

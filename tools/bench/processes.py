@@ -72,7 +72,7 @@ def main(wanted: argparse.Namespace) -> cli.Result:
     ratio = result["times_one_thread"]["processes"]
     if wanted.check and ratio < TARGET:
         raise CheckFailedError(
-            f"expected {TARGET} times the throughput of one process with one thread, found {ratio:.2f}"
+            f"expected {TARGET} times the throughput of one process with one thread, found {ratio:.2f}", result
         )
     return result
 

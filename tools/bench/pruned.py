@@ -28,16 +28,17 @@ def main(wanted: argparse.Namespace) -> cli.Result:
     problems = judge(rows)
     for problem in problems:
         print(problem)
-    if wanted.check and problems:
-        raise CheckFailedError("; ".join(problems))
     workload = {name: getattr(wanted, name) for name in ("model", "round_to", "rounds")}
-    return {
+    found = {
         "machine": hardware.machine(),
         "workload": {**workload, "threads": threads},
         "load": [before, os.getloadavg()[0]],
         "rows": rows,
         "problems": problems,
     }
+    if wanted.check and problems:
+        raise CheckFailedError("; ".join(problems), found)
+    return found
 
 
 def measured(wanted: argparse.Namespace, threads: int) -> dict[str, dict[str, Any]]:

@@ -19,17 +19,21 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import statistics
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from ppresnet import cli, hardware
+from ppresnet.checkpoint import resolve
+from ppresnet.config import dump, load
 from ppresnet.errors import CheckFailedError, RequestError
-from ppresnet.files import atomic_write
+from ppresnet.files import MANIFEST, atomic_write
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from bench.runs import ROOT, Training, results  # a neighbour
@@ -68,15 +72,33 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--checkpoint", type=Path, required=True, metavar="P", help="the whole network")
     parser.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="of plans, checkpoints and runs")
-    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="fine-tunings of each network (default: 3)")
+    parser.add_argument(
+        "--seeds", type=several, default=3, metavar="N", help="fine-tunings of each network, from 2 on (default: 3)"
+    )
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="fine-tunings at a time (default: 1)")
     parser.add_argument("--labels-alone", action="store_true", help="PaddleSlim's networks have no teacher")
     parser.add_argument("--brief", action="store_true", help="at -30 %%, fine-tune nothing but ours")
-    parser.add_argument("--importance", nargs="+", default=[], metavar="FLAG", help="of our plan, instead of the usual")
+    parser.add_argument(
+        "--plan-flags", type=shlex.split, default="", metavar="TEXT", help='of our plan, such as "--importance obs"'
+    )
     parser.add_argument(
         "--reconstruct", type=int, default=256, metavar="N", help="images our cut is fitted to (%(default)s; 0: none)"
     )
     return parser.parse_args(words)
+
+
+def several(text: str) -> int:
+    """Return a number from 2 on, for argparse: one alone has no spread."""
+    if not (text.isdecimal() and int(text) >= 2):
+        raise argparse.ArgumentTypeError(f"expected a number from 2 on, found '{text}'")
+    return int(text)
+
+
+def read_by(wanted: argparse.Namespace, flags: Sequence[object]) -> list[str]:
+    """Return the sha256 of what a command reads: its recipe, with what that takes from others, and its checkpoint."""
+    recipe = dump(load(wanted.config, wanted.overrides)).encode()
+    checkpoint = (resolve(str(flags[flags.index("--checkpoint") + 1])) / MANIFEST).read_bytes()
+    return [f"{name} {sha256(data).hexdigest()}" for name, data in (("recipe", recipe), ("checkpoint", checkpoint))]
 
 
 def step(wanted: argparse.Namespace, program: str, answer: Path, *flags: object) -> Any:
@@ -87,22 +109,25 @@ def step(wanted: argparse.Namespace, program: str, answer: Path, *flags: object)
     """
     command = [*map(str, (program, "-c", wanted.config, "--json", answer, *flags))]
     command += ["-o", *wanted.overrides] if wanted.overrides else []
-    asked = answer.with_suffix(".command")
+    asked, about = answer.with_suffix(".command"), "\n".join([*command, *read_by(wanted, flags)])
     if not answer.exists():
         answer.parent.mkdir(parents=True, exist_ok=True)
-        atomic_write(asked, "\n".join(command))
+        atomic_write(asked, about)
         done = subprocess.run([sys.executable, str(ROOT / command[0]), *command[1:]])  # noqa: S603
         if done.returncode:
             raise RequestError(f"{program} ended with {done.returncode}; see above")
-    if asked.read_text(encoding="utf-8") != "\n".join(command):
-        raise RequestError(f"{answer} answers another command, see {asked}; give another --output")
+    if not asked.exists() or asked.read_text(encoding="utf-8") != about:
+        raise RequestError(
+            f"{answer} answers another command, or one that read another recipe or checkpoint, see {asked}; give "
+            "another --output"
+        )
     return json.loads(answer.read_text(encoding="utf-8"))
 
 
 def cut(wanted: argparse.Namespace, rule: str, share: float) -> Cut:
     """Return one network that is cut, and how well it does before it is trained again."""
     folder = wanted.output / f"{rule.replace(' ', '_').lower()}_{share:.0%}".replace("%", "")
-    flags = RULES[rule] or tuple(wanted.importance)
+    flags = RULES[rule] or tuple(wanted.plan_flags)
     whole, plan = ("--checkpoint", wanted.checkpoint), folder / "plan.json"
     planned = step(
         wanted, "deploy/slim/plan.py", folder / "planned.json", *whole, "--macs", share, "--scope", "internal",
@@ -169,7 +194,7 @@ def main(wanted: argparse.Namespace) -> cli.Result:
     found = {"machine": hardware.machine(), "whole": whole["top1"], "rows": rows, "problems": problems}
     atomic_write(wanted.output / "comparison.json", json.dumps(found, indent=2) + "\n")
     if problems:
-        raise CheckFailedError(f"{len(problems)} figures are not as they should be; see above")
+        raise CheckFailedError(f"{len(problems)} figures are not as they should be; see above", found)
     return found
 
 

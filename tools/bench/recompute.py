@@ -141,8 +141,9 @@ def main(wanted: argparse.Namespace) -> cli.Result:
         print(f"memory {found['above_built_mb']:.2f} (at most {MOST_MEMORY}), time {found['seconds']:.2f} "
               f"(at most {MOST_TIME}), bit-equal: {found['bit_equal']}")  # fmt: skip
     most = DEEP_MB if wanted.deep else math.inf
-    if problems := judge(found, rows[wanted.every]["peak_memory_mb"], most):
-        raise CheckFailedError("; ".join(problems))
+    found["problems"] = judge(found, rows[wanted.every]["peak_memory_mb"], most)
+    if found["problems"]:
+        raise CheckFailedError("; ".join(found["problems"]), found)
     return found
 
 

@@ -143,8 +143,7 @@ def main(wanted: argparse.Namespace) -> cli.Result:
     problems = judge(found)
     result = {"machine": hardware.machine(), "rows": found, "problems": problems, "runs": runs}
     if problems:
-        cli.write_json(wanted, result)
-        raise CheckFailedError("\n".join(problems))
+        raise CheckFailedError("\n".join(problems), result)
     return result
 
 

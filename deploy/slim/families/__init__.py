@@ -54,7 +54,7 @@ def family_of(spec: ModelSpec) -> Family:
     """Return what pruning knows of a spec's family.
 
     Raises:
-        RequestError: nothing.
+        RequestError: the family cannot be pruned.
     """
     if spec.family not in FAMILIES:
         raise RequestError(

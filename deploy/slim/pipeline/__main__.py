@@ -23,13 +23,12 @@ def main(arguments: argparse.Namespace) -> cli.Result:
     recipe = load_slim(arguments.config, arguments.overrides)
     folder = (arguments.output or Path(recipe.config.output)).resolve()
     with DirectoryLock(folder):
-        story = Life(recipe, Driver(folder, before=lambda: expect_possible(recipe.config))).run()
+        story = Life(recipe, Driver(folder, before=lambda: expect_possible(recipe))).run()
         report = write_report(story, folder)
     print(f"{folder / 'report.md'}: {report.summary}")
     failure = story.failure or _dropped(report, recipe.config.max_drop)
     if failure is not None:
-        cli.write_json(arguments, report.figures)
-        raise failure
+        raise CheckFailedError(str(failure), report.figures)
     return report.figures
 
 

@@ -13,9 +13,16 @@ from ppresnet.checkpoint import resolve
 from ppresnet.config import RunConfig
 
 
-def train(recipe: Path) -> Step:
-    """Return the training of the whole network."""
-    return _training("train", recipe, ())
+def train(training: RunConfig, recipe: Path) -> Step:
+    """Return the training of the whole network.
+
+    Args:
+        training: its recipe.
+        recipe: the file of `training`.
+    """
+    given = (("-o init_from=", training.init_from), ("-o distill.checkpoint=", training.distill.checkpoint))
+    # So that it is trained anew when what it starts from or learns from changes.
+    return _training("train", recipe, [(flag, resolve(path)) for flag, path in given if path is not None])
 
 
 def sensitivity(config: SlimConfig, name: str, checkpoint: Path, recipe: Path) -> Step:
@@ -78,8 +85,8 @@ def finetune(tuning: RunConfig, name: str, checkpoint: Path, recipe: Path, teach
         own_teacher: the recipe names a teacher itself.
     """
     inputs = [("-o init_from=", checkpoint)]
-    own = tuning.distill.checkpoint
-    if tuning.distill.weight > 0 and not own_teacher:
+    own, taught = tuning.distill.checkpoint, tuning.distill.weight > 0 or tuning.distill.maps > 0
+    if taught and not own_teacher:
         inputs.append(("-o distill.checkpoint=", teacher))
     elif own is not None:
         inputs.append(("-o distill.checkpoint=", resolve(own)))  # so that it is learned from anew when it changes
@@ -102,7 +109,7 @@ def quantize(settings: Int8Settings, checkpoint: Path, recipe: Path) -> Step:
 def export(checkpoint: Path, recipe: Path) -> Step:
     """Return the export of the result."""
     inputs = (("--checkpoint", checkpoint), ("-c", recipe))
-    return Step("bundle", "tools/export.py", inputs=inputs, products=("output",))
+    return Step("bundle", "tools/export.py", inputs=inputs, products=("output",), partial=True)
 
 
 def compare(

@@ -106,6 +106,7 @@ class Journal:
             return None
         if folder.exists():
             remove_directory(folder)
+        self._result(step.name).unlink(missing_ok=True)
         return None
 
     def _remove_altered(self, entry: Entry) -> None:

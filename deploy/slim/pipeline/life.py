@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,12 +36,12 @@ class Story:
     Attributes:
         recipe: what was asked for.
         checkpoint: the whole network.
-        rounds: the cuts.
+        rounds: the cuts; fewer than the recipe's steps where one that was coarse met the target.
         int8: None where it was not asked for, or failed as a whole.
         bundle: the export.
         compare: all networks side by side.
         seconds: that each step took.
-        failure: what of int8 there is not although it was asked for.
+        failure: what of the bundles there is not although it was asked for.
     """
 
     recipe: SlimRecipe
@@ -71,18 +73,29 @@ class Life:
             PpresnetError: a step failed.
         """
         config, training = self.recipe.config, self._recipe_file("train", dump(self.recipe.training))
-        whole = resolve(Path(config.checkpoint or self._driver.do(chain.train(training))["checkpoint"]))
+        whole = self._whole(training)
         rounds: list[Round] = []
-        for number in range(1, config.steps + 1):
+        kind, share = config.target.chosen
+        while len(rounds) < config.steps and (left := _left(rounds, kind)) > share:
             current = whole if not rounds else Path(rounds[-1].finetune["checkpoint"])
-            rounds.append(self._round(number, current, whole, self._share(number, rounds), training))
+            number = len(rounds) + 1
+            # The cost falls by the same factor in each round.
+            allowed = min(float(share ** (number / config.steps)) / left, 0.999)
+            rounds.append(self._round(number, current, whole, allowed, training))
         final = Path(rounds[-1].finetune["checkpoint"])
         bundle = self._driver.do(chain.export(final, training))
-        int8, failure = self._int8(final, training)
+        int8, lacking = self._int8(final, training)
         smaller = [Path(step["checkpoint"]) for each in rounds for step in (each.cut, each.finetune)]
         quantised = Path(int8["output"]) if int8 is not None else None
         compared = self._driver.do(chain.compare(config, whole, training, smaller, quantised))
+        failure = _joined(_lacking(bundle), lacking)
         return Story(self.recipe, whole, tuple(rounds), int8, bundle, compared, self._driver.seconds, failure)
+
+    def _whole(self, training: Path) -> Path:
+        own = self.recipe.config.checkpoint
+        if own is not None:
+            return resolve(own)
+        return resolve(self._driver.do(chain.train(self.recipe.training, training))["checkpoint"])
 
     def _int8(self, final: Path, training: Path) -> tuple[Result | None, PpresnetError | None]:
         """Return the result in int8, and what kept it, or its ONNX file, from its accuracy floor."""
@@ -94,8 +107,7 @@ class Life:
             if error.exit_code != CheckFailedError.exit_code:
                 raise
             return None, error
-        failures = found.get("failures")
-        return found, CheckFailedError("\n".join(failures)) if failures else None
+        return found, _lacking(found)
 
     def _round(self, number: int, current: Path, whole: Path, share: float, training: Path) -> Round:
         config, tuning = self.recipe.config, self.recipe.tuning
@@ -109,14 +121,6 @@ class Life:
         tuned = chain.finetune(tuning, f"finetune{suffix}", Path(cut["checkpoint"]), recipe, whole, own)
         return Round(measured, planned, cut, self._driver.do(tuned))
 
-    def _share(self, number: int, rounds: list[Round]) -> float:
-        """Return what may be left of the current cost: it falls by the same factor in each round."""
-        kind, share = self.recipe.config.target.chosen
-        left = 1.0
-        for each in rounds:
-            left *= _left(each.plan, kind)
-        return min(float(share ** (number / self.recipe.config.steps)) / left, 0.999)
-
     def _recipe_file(self, name: str, text: str) -> Path:
         path = self._folder / "recipes" / f"{name}.yaml"
         if not path.exists() or path.read_text(encoding="utf-8") != text:
@@ -124,7 +128,24 @@ class Life:
         return path
 
 
-def _left(plan: Result, kind: str) -> float:
+def _lacking(found: Result) -> PpresnetError | None:
+    """Return what did not hold of a step that left its result all the same."""
+    failures = found.get("failures")
+    return CheckFailedError("\n".join(failures)) if failures else None
+
+
+def _joined(*errors: PpresnetError | None) -> PpresnetError | None:
+    """Return one failed check that says what all of them say, if there is any."""
+    told = [str(error) for error in errors if error is not None]
+    return CheckFailedError("\n".join(told)) if told else None
+
+
+def _left(rounds: Sequence[Round], kind: str) -> float:
+    """Return the share of its cost that the whole network has after some cuts."""
+    return math.prod(_left_by(each.plan, kind) for each in rounds)
+
+
+def _left_by(plan: Result, kind: str) -> float:
     if kind == "latency":
         return float(plan["latency"]["ratio"])
     return float(plan["after"][kind]) / float(plan["before"][kind])

@@ -80,7 +80,7 @@ def _lines(
     (kind, share), how = config.target.chosen, config.importance
     yield from (f"# {config.name}", "", f"{report.summary[0].upper()}{report.summary[1:]}.", "")
     scores = how.score if how.score in JOINT else f"{how.score} by {how.aggregate}"
-    yield f"Target: {share:.0%} of the {COSTS[kind]}."
+    yield f"Target: {f'{share:.1%}'.replace('.0%', '%')} of the {COSTS[kind]}."
     if config.allocation.blocks:
         yield "Whole blocks went, those first without which the loss rises the least."
     else:
@@ -91,7 +91,7 @@ def _lines(
     for each in networks:
         sizes = (f"{size:,}" if size is not None else "" for size in (each.params, each.macs))
         yield f"| {each.name} | {each.top1:.2f} | {' | '.join(sizes)} | {each.latency_ms:.3f} |"
-    yield from _int8_lines(story)
+    yield from _bundle_lines(story)
     yield from ("", "![accuracy over latency](front.png)", "", "## Sensitivity", "")
     for cut in story.rounds:
         picture = Path(cut.sensitivity["file"]).with_suffix(".png")
@@ -110,9 +110,9 @@ def _lines(
         yield f"- int8 bundle: `{os.path.relpath(report.figures['int8'], folder)}`"
 
 
-def _int8_lines(story: Story) -> Iterator[str]:
+def _bundle_lines(story: Story) -> Iterator[str]:
     if (int8 := story.int8) is not None:
         images = int8["quantisation"]["images"]
         yield from ("", f"int8: top-1 of {images} images {int8['top1_before']:.2f} to {int8['top1_after']:.2f} %.")
     if story.failure is not None:
-        yield from ("", f"int8, what did not hold: {story.failure}")
+        yield from ("", f"Bundles, what did not hold: {story.failure}")

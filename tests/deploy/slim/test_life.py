@@ -25,7 +25,7 @@ from deploy.slim.recalibration import recalibrated
 from deploy.slim.sensitivities import measure, read_sensitivity
 from deploy.slim.subset import Subset, load_subset, quality
 from ppresnet import cli
-from ppresnet.checkpoint import read, resolve
+from ppresnet.checkpoint import Store, read, resolve
 from ppresnet.checkpoint.state import model_of, spec_of_checkpoint, weights_of
 from ppresnet.config import OptimConfig, from_dict
 from ppresnet.errors import DataError, RequestError
@@ -179,6 +179,9 @@ def test_several_labels_an_image_are_refused_with_what_to_do(
         (("--protect", "stages.9.*"), "'stages.9.*' protects nothing"),
         (("--blocks", "--protect", "stages.0.*"), "--protect is for channels; leave one of them out"),
         (("--blocks", "--steps", 2), "--steps is for channels"),
+        (("--blocks", "--round-to", 16), "--round-to is for channels"),
+        (("--allocation", "global", "--trunk-share", 0.5), "expected --allocation density or uniform, found global"),
+        (("--sensitivity", "x"), "expected --allocation sensitivity, found density"),
         (("--allocation", "sensitivity", "--sensitivity", "x", "--steps", 2), "expected --steps 1"),
         (("--importance", "obs", "--aggregate", "max"), "expected --aggregate flow, found max"),
         (("--importance", "path", "--aggregate", "mean"), "expected --aggregate flow, found mean"),
@@ -197,6 +200,8 @@ def test_flags_that_would_do_nothing_are_refused(
     [
         (plan_command, ("--macs", 0.5, "--output", "x", "--steps", 0)),
         (plan_command, ("--macs", 0.5, "--output", "x", "--images", 0)),
+        (plan_command, ("--macs", 0.5, "--output", "x", "--trunk-share", 1.5)),
+        (plan_command, ("--macs", 0.5, "--output", "x", "--trunk-share", "nan")),
         (sensitivity_command, ("--output", "x", "--subset", 0)),
         (sensitivity_command, ("--output", "x", "--shares", 50)),
         (cut_command, ("--plan", "x", "--output", "x", "--recalibrate", -1)),
@@ -354,3 +359,20 @@ def test_the_network_that_is_cut_is_not_replaced(tmp_path: Path) -> None:
     assert command(plan_command, "--checkpoint", run, "--macs", 0.6, "--output", plan, "--images", 64) == 0
     assert command(cut_command, "--checkpoint", run, "--plan", plan, "--output", run) == 2
     assert weight_bytes(resolve(run)) == before
+
+
+def test_a_cut_goes_into_no_folder_of_another_network(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run, plan, output = tmp_path / "run", tmp_path / "plan.json", tmp_path / "cut"
+    save_tiny(run)
+    assert command(plan_command, "--checkpoint", run, "--macs", 0.6, "--output", plan) == 0
+    asked = ("--checkpoint", run, "--plan", plan, "--output", output, "--recalibrate", 0)
+    assert command(cut_command, *asked) == 0
+    assert command(cut_command, *asked) == 0, "the same cut is made again"
+    before = weight_bytes(resolve(output))
+    (output / "metrics.jsonl").touch()
+    assert command(cut_command, *asked) == 2
+    (output / "metrics.jsonl").unlink()
+    Store(output / "checkpoints").save(tiny_checkpoint(), 9)
+    assert command(cut_command, *asked) == 2
+    assert "expected a folder without another network" in capsys.readouterr().err
+    assert weight_bytes(Store(output / "checkpoints").path(7)) == before

@@ -10,8 +10,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
+from random_specs import random_checkpoint
 from slim_commands import Commands
 from tiny_network import save_tiny, tiny_spec
 
@@ -22,6 +24,7 @@ from deploy.slim.pipeline.life import Life, Story
 from deploy.slim.pipeline.report import write_report
 from deploy.slim.recipe import load_slim
 from ppresnet import cli
+from ppresnet.checkpoint import Store
 from ppresnet.errors import InterruptedRunError, PpresnetError, ProcessError, RequestError
 from ppresnet.train.outcome import died
 
@@ -31,8 +34,8 @@ SCRIPT = ROOT / "deploy" / "slim" / "slim.sh"
 ALL = ["train", "sensitivity", "plan", "cut", "finetune", "bundle", "compare"]
 
 
-def live(folder: Path, *overrides: str, breaks: str = "") -> tuple[Commands, Story]:
-    commands = Commands(tiny_spec(), breaks=breaks)
+def live(folder: Path, *overrides: str, breaks: str = "", partial: str = "") -> tuple[Commands, Story]:
+    commands = Commands(tiny_spec(), breaks=breaks, partial=partial)
     driver = Driver(folder, commands, lambda line: None)
     return commands, Life(load_slim(RECIPE, overrides), driver).run()
 
@@ -120,6 +123,16 @@ def test_finished_work_is_kept_when_settings_change_and_is_found_again(tmp_path:
     assert (tmp_path / "train" / "half").exists(), "what was half done is gone on with"
     assert {path.name.partition("-")[0] for path in (tmp_path / "earlier").iterdir()} >= {"train", "cut", "finetune"}
     assert steps(tmp_path) == []
+
+
+def test_the_result_of_a_step_that_failed_is_not_in_the_way_of_a_finished_one(tmp_path: Path) -> None:
+    live(tmp_path)
+    before = checkpoints(tmp_path / "cut")
+    with pytest.raises(ProcessError):
+        live(tmp_path, "recalibrate=64", partial="cut")
+    assert (tmp_path / "results" / "cut.json").exists()
+    assert steps(tmp_path) == []
+    assert checkpoints(tmp_path / "cut") == before
 
 
 @pytest.mark.parametrize("at", range(9))
@@ -213,6 +226,16 @@ def test_a_teacher_that_was_trained_again_is_learned_from_again(tmp_path: Path) 
     assert steps(tmp_path / "run", own) == ["finetune"], "which leaves the same here"
 
 
+@pytest.mark.parametrize("key", ["init_from", "distill.checkpoint"])
+def test_what_the_whole_network_starts_and_learns_from_is_among_what_decides(tmp_path: Path, key: str) -> None:
+    own = (f"{key}={tmp_path / 'own'}", "finetune.distill.checkpoint=null")
+    save_tiny(tmp_path / "own")
+    live(tmp_path / "run", *own)
+    assert steps(tmp_path / "run", *own) == []
+    save_tiny(tmp_path / "own", seed=1)
+    assert steps(tmp_path / "run", *own)[:1] == ["train"]
+
+
 def test_a_folder_of_others_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "plan").mkdir()
     (tmp_path / "plan" / "mine").touch()
@@ -236,6 +259,13 @@ def test_commands_are_told_what_the_recipe_says(tmp_path: Path) -> None:
     assert json.loads(tuned["init_from"]).startswith(str(tmp_path / "cut"))
     assert json.loads(tuned["distill.checkpoint"]).startswith(str(tmp_path / "train"))
     assert asked["bundle"].checkpoint == asked["compare"].smaller[-1]
+
+
+@pytest.mark.parametrize(("how", "taught"), [("weight: 0", False), ("weight: 0, maps: 2", True), ("weight: 0.5", True)])
+def test_the_whole_network_teaches_where_something_is_learned_from_it(tmp_path: Path, how: str, taught: bool) -> None:
+    commands, _ = live(tmp_path, f"finetune.distill={{{how}}}", "allocation.scope=internal")
+    given = [each.partition("=")[0] for each in commands.asked["finetune"].overrides]
+    assert ("distill.checkpoint" in given) == taught
 
 
 def test_blocks_are_asked_for_with_the_images_they_are_measured_on(tmp_path: Path) -> None:
@@ -275,6 +305,15 @@ def test_iterative_pruning_reaches_the_target_in_equal_factors(tmp_path: Path) -
     assert steps(tmp_path, *asked, "finetune.optim.lr=0.3") == [*names[4:], *ALL[5:]]
 
 
+def test_a_coarse_cut_that_meets_the_target_is_the_last_one(tmp_path: Path) -> None:
+    commands, story = live(tmp_path, "steps=3", "target.macs=0.995")
+    plan = story.rounds[0].plan
+    assert plan["after"]["macs"] < 0.995 * plan["before"]["macs"]
+    assert commands.ran == ["train", *(f"{name}-1" for name in ALL[1:5]), *ALL[5:]]
+    write_report(story, tmp_path)
+    assert "| fine-tuned |" in (tmp_path / "report.md").read_text()
+
+
 def test_engine_and_int8_are_passed_on(tmp_path: Path) -> None:
     extra = ("engine=paddleslim", "importance.score=fpgm", "quantize={calibration: 32, onnx: false}")
     commands, story = live(tmp_path, *extra)
@@ -292,8 +331,9 @@ def test_engine_and_int8_are_passed_on(tmp_path: Path) -> None:
     assert write_report(story, tmp_path).lost == pytest.approx(2.5)
 
 
-def test_int8_without_its_onnx_file_is_reported_and_still_fails(tmp_path: Path) -> None:
-    commands = Commands(tiny_spec(), partial="int8")
+@pytest.mark.parametrize("name", ["bundle", "int8"])
+def test_a_bundle_without_its_onnx_file_is_reported_and_still_fails(tmp_path: Path, name: str) -> None:
+    commands = Commands(tiny_spec(), partial=name)
     recipe = load_slim(RECIPE, ["quantize={}"])
     story = Life(recipe, Driver(tmp_path, commands, lambda line: None)).run()
     assert commands.asked["compare"].int8 == tmp_path / "int8"
@@ -331,6 +371,13 @@ def test_the_report_says_what_was_measured(tmp_path: Path) -> None:
         assert f"]({name})" in text
         with Image.open(tmp_path / name) as picture:
             assert picture.format == "PNG"
+
+
+@pytest.mark.parametrize(("share", "told"), [("0.5", "50%"), ("0.476", "47.6%"), ("0.58", "58%")])
+def test_the_report_says_the_target_as_it_was_asked_for(tmp_path: Path, share: str, told: str) -> None:
+    _, story = live(tmp_path, f"target.macs={share}")
+    write_report(story, tmp_path)
+    assert f"Target: {told} of the MACs." in (tmp_path / "report.md").read_text().splitlines()
 
 
 def test_a_loss_beyond_the_limit_is_a_failed_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -381,6 +428,28 @@ def test_what_cannot_be_done_is_refused_before_the_first_step(
     assert commands.ran == []
     live(tmp_path, *overrides)
     assert cli.run(pipeline.main, pipeline.parse(command)) == 0, "what is done already can be reported anywhere"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (("model.name=cifar_odenet",), "the family 'ode' cannot be pruned"),
+        (("model.name=cifar_plain20", "allocation.blocks=true"), "blocks whose skip is an identity, found none"),
+        (("allocation.blocks=true", "checkpoint=own"), "blocks whose skip is an identity, found none"),
+    ],
+)
+def test_networks_that_cannot_be_cut_so_are_refused_before_the_first_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, overrides: tuple[str, ...], message: str
+) -> None:
+    spec = tiny_spec()
+    last = spec.model_copy(update={"stages": (spec.stages[0][1:], spec.stages[1])})
+    Store(tmp_path / "own" / "checkpoints").save(random_checkpoint(last, np.random.default_rng(0)), 1)
+    monkeypatch.chdir(tmp_path)
+    commands, recipe = Commands(spec), load_slim(RECIPE, overrides)
+    driver = Driver(tmp_path / "run", commands, lambda line: None, lambda: preflight.expect_possible(recipe))
+    with pytest.raises(RequestError, match=message):
+        Life(recipe, driver).run()
+    assert commands.ran == []
 
 
 def test_a_step_that_fails_gives_its_exit_code(capfd: pytest.CaptureFixture[str]) -> None:

@@ -5,19 +5,27 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from random_specs import random_checkpoint
+from random_specs import RANDOM, random_checkpoint
 
 from deploy.slim import command, plan
-from deploy.slim.allocation import Limits, uniform
-from deploy.slim.importance import scores
+from deploy.slim.allocation import Allocation, Limits
+from deploy.slim.density import dense_first, densities
+from deploy.slim.families import narrowed
+from deploy.slim.grouping import channel_graph
+from deploy.slim.groups import ChannelGraph
+from deploy.slim.kept import Kept
+from deploy.slim.path_norm import path_scores
 from deploy.slim.planner import make_plan
-from deploy.slim.recipe import load_slim
+from deploy.slim.recipe import gives_sums, load_slim
 from deploy.slim.recipe_keys import SlimConfig
 from deploy.slim.recipe_schema import FILE, schema_text, slim_schema
 from deploy.slim.target import Target
+from ppresnet.checkpoint import Checkpoint
+from ppresnet.checkpoint.state import final_weights, spec_of_checkpoint
 from ppresnet.config import RunConfig
 from ppresnet.errors import ConfigError
-from ppresnet.spec import spec_of
+from ppresnet.models import build
+from ppresnet.spec import ModelSpec, spec_of
 
 CONFIGS = Path(__file__).resolve().parents[3] / "configs"
 RECIPES = sorted((CONFIGS / "slim").glob("*.yaml"))
@@ -61,13 +69,15 @@ def test_a_recipe_can_be_planned(path: Path) -> None:
     checkpoint = random_checkpoint(spec_of(**training.model.model_dump(), input_size=size), np.random.default_rng(0))
     kind, share = config.target.chosen
     how = config.allocation
+    assert (config.importance.score, how.name) == (command.USUAL_IMPORTANCE, command.USUAL_ALLOCATION)
     limits = Limits(config.round_to, how.minimum, how.scope, how.trunk_share, how.protect)
-    made = make_plan(
-        checkpoint,
-        Target("macs" if kind == "latency" else kind, share),
-        lambda current, graph: uniform(graph, scores(graph, {}, "random"), limits),
-    )
-    kind = "macs" if kind == "latency" else kind
+    kind = "macs" if kind == "latency" else kind  # which takes no measurements
+
+    def allocator(current: Checkpoint, graph: ChannelGraph) -> Allocation:
+        scored = {group.name: path_scores(group, final_weights(current)) for group in graph}
+        return dense_first(graph, scored, limits, densities(spec_of_checkpoint(current), graph, limits, kind))
+
+    made = make_plan(checkpoint, Target(kind, share), allocator)
     left = getattr(made.after, kind) / getattr(made.before, kind)
     assert share - 0.05 <= left <= share
 
@@ -115,6 +125,10 @@ def test_the_base_is_found_from_the_recipe_and_from_here(tmp_path: Path, monkeyp
             "allocation={blocks: true, protect: [stem]}",
             "'allocation.protect': expected its default because allocation.blocks",
         ),
+        (
+            "allocation={name: global, trunk_share: 0.5}",
+            "'allocation.trunk_share': expected 1.0 because allocation.name is global",
+        ),
         ("allocation.blocks=1", "'allocation.blocks': expected"),
         ("quantize={methd: ptq}", "unknown key 'quantize.methd'; did you mean 'quantize.method'"),
         ("finetune.optim.lrr=1", "unknown key 'optim.lrr'; did you mean 'optim.lr'"),
@@ -140,9 +154,42 @@ def test_maps_are_learned_from_where_stages_keep_their_widths(kept: str) -> None
     load_slim(DIGITS, ["finetune.distill={maps: 2, checkpoint: another}"])
 
 
+@pytest.mark.parametrize("name", ["densenet121", "lcnet_100", "cifar_plain20"])
+@pytest.mark.parametrize("scope", ["all", "internal"])
+def test_maps_of_stages_that_always_lose_channels_are_refused(name: str, scope: str) -> None:
+    asked = [f"model.name={name}", "finetune.distill.maps=2", f"allocation.scope={scope}"]
+    with pytest.raises(ConfigError, match=rf"what the stages of {name} give") as found:
+        load_slim(DIGITS, asked)
+    assert "allocation.scope" not in str(found.value)
+
+
+def test_maps_of_tokens_always_stay() -> None:
+    model = "model.name=vit_tiny_patch16_224"
+    assert load_slim(DIGITS, [model, "finetune.distill.maps=2"]).tuning.distill.maps == 2
+
+
+SPECS = [
+    *(spec_of(name, input_size=8) for name in ("cifar_resnet20", "cifar_plain20", "lcnet_025")),
+    *(RANDOM[family](np.random.default_rng(0)) for family in ("preact", "densenet", "gated", "vit")),
+]
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: f"{spec.family} {spec.name}")
+def test_a_cut_within_branches_leaves_the_maps_of_stages_that_give_sums(spec: ModelSpec) -> None:
+    graph = channel_graph(spec)
+    kept = Kept(graph, {group.name: range(group.units // 2) for group in graph if not group.trunk and group.units > 1})
+    before, after = (build(each).pyramid for each in (spec, narrowed(spec, kept)))
+    assert (before == after) == gives_sums(spec)
+
+
 def test_paddleslim_drops_no_blocks() -> None:
     with pytest.raises(ConfigError, match=r"'allocation\.blocks': expected false because engine is paddleslim"):
         load_slim(DIGITS, ["engine=paddleslim", "importance.score=l1", "allocation.blocks=true"])
+
+
+def test_blocks_are_not_rounded() -> None:
+    with pytest.raises(ConfigError, match=r"'round_to': expected 1 because allocation\.blocks is true"):
+        load_slim(DIGITS, ["allocation.blocks=true", "round_to=16"])
 
 
 def test_base_and_target_are_required(tmp_path: Path) -> None:
