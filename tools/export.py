@@ -26,6 +26,7 @@ FORMATS = ("json", "pdmodel", "onnx")
 def main(arguments: argparse.Namespace) -> cli.Result:
     """Stage the bundle, check it, put it into place, and return what the checks found."""
     found = opened(arguments)
+    files.expect_apart(arguments.output, found.path)
     hardware.start(found.config.hardware.device, found.config.hardware.threads, cli.say)
     formats, notes = _formats(arguments.formats)
     if arguments.output.parent.is_dir():

@@ -129,3 +129,11 @@ def test_a_folder_that_is_no_bundle_is_not_replaced(
     assert command(run_folder, tmp_path / "bundle") == 2
     assert "not written by ppresnet" in capsys.readouterr().err
     assert contents(tmp_path / "bundle") == {"thesis.txt": b"mine"}
+
+
+def test_a_checkpoint_is_not_replaced_by_its_own_bundle(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    step = tiny_network.save_tiny(tmp_path)
+    before = contents(step)
+    assert command(step, step) == 2
+    assert "would replace" in capsys.readouterr().err
+    assert contents(step) == before

@@ -152,6 +152,17 @@ def test_wrong_requests_end_with_2_before_lite_is_asked(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_bundle_is_not_replaced_by_its_own_conversion(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(convert, "prepare", lambda say: pytest.fail("Lite was asked"))
+    for output in (bundle.path, bundle.path.parent):
+        arguments = ["--model", str(bundle.path), "--output", str(output), "--target", "arm"]
+        assert cli.run(convert.main, convert.parse(arguments)) == 2
+        assert "would replace" in capsys.readouterr().err
+    files.verify_manifest(bundle.path)
+
+
 def test_without_an_interpreter_it_ends_with_2_and_says_how_to_get_one(
     bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
