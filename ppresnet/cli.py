@@ -1,6 +1,7 @@
 """What every command shares: its flags, its exit codes, its result as JSON."""
 
 import argparse
+import io
 import json
 import signal
 import sys
@@ -46,6 +47,7 @@ def run(main: Callable[[argparse.Namespace], Result], arguments: argparse.Namesp
         main: does the work; what it returns goes to `--json`.
         arguments: from `parser`.
     """
+    _print_any_name()
     try:
         result = main(arguments)
         write_json(arguments, result)
@@ -77,6 +79,13 @@ def tidy_on_sigterm() -> None:
 def say(line: str) -> None:
     """Print a line of progress to stderr."""
     print(line, file=sys.stderr, flush=True)
+
+
+def _print_any_name() -> None:
+    """Print file names that are no UTF-8, and characters that a terminal lacks, as escapes."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _fail(message: str, code: int, debug: bool) -> int:
