@@ -11,7 +11,7 @@ from rich.table import Table
 from ppresnet import cli, hardware
 from ppresnet.data.images import SUFFIXES, is_image
 from ppresnet.errors import DataError, RequestError
-from ppresnet.pixels import BrokenImage, decode
+from ppresnet.pixels import BrokenImage, decode, read_image
 
 
 def main(arguments: argparse.Namespace) -> cli.Result:
@@ -26,7 +26,7 @@ def main(arguments: argparse.Namespace) -> cli.Result:
         readable, images = [], []
         for file in files[start : start + arguments.batch_size]:
             try:
-                images.append(decode(file.read_bytes(), classifier.in_channels))
+                images.append(decode(read_image(file), classifier.in_channels))
                 readable.append(file)
             except BrokenImage as error:
                 broken.append({"file": str(file), "reason": str(error)})

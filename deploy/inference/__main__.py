@@ -14,7 +14,7 @@ import numpy as np
 
 from ppresnet import cli, hardware
 from ppresnet.errors import DataError, RequestError
-from ppresnet.pixels import BrokenImage, decode
+from ppresnet.pixels import BrokenImage, decode, read_image
 
 if TYPE_CHECKING:
     from deploy.inference import Predictor
@@ -61,7 +61,7 @@ def _classify(
     images, readable = [], []
     for file in files:
         try:
-            images.append(decode(file.read_bytes(), predictor.bundle.deploy.preprocess.in_channels))
+            images.append(decode(read_image(file), predictor.bundle.deploy.preprocess.in_channels))
             readable.append(file)
         except (BrokenImage, OSError) as error:
             cli.say(f"{file}: {error}; skipped")
