@@ -68,6 +68,14 @@ def write_json(arguments: argparse.Namespace, result: Result) -> None:
         atomic_write(arguments.json, json.dumps(result, indent=2) + "\n")
 
 
+def positive(text: str) -> int:
+    """Return a number from 1 on, as the `type` of an argument."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected a number from 1 on, found {value}")
+    return value
+
+
 def tidy_on_sigterm() -> None:
     """Let SIGTERM end a command as SIGINT does, so that it removes what is temporary and ends its helpers.
 

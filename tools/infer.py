@@ -28,7 +28,7 @@ def main(arguments: argparse.Namespace) -> cli.Result:
             try:
                 images.append(decode(read_image(file), classifier.in_channels))
                 readable.append(file)
-            except BrokenImage as error:
+            except (BrokenImage, OSError) as error:
                 broken.append({"file": str(file), "reason": str(error)})
                 cli.say(f"{file}: {error}; skipped")
         if images:
@@ -78,8 +78,8 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--input", type=Path, required=True, metavar="FILE_OR_DIR", help="an image or a folder of images"
     )
-    parser.add_argument("--top", type=int, default=5, metavar="K", help="classes shown per image")
-    parser.add_argument("--batch-size", type=int, default=32, metavar="N", help="images per forward pass")
+    parser.add_argument("--top", type=cli.positive, default=5, metavar="K", help="classes shown per image")
+    parser.add_argument("--batch-size", type=cli.positive, default=32, metavar="N", help="images per forward pass")
     return parser.parse_args(argv)
 
 
