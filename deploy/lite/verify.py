@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import ValidationError
 from rich.console import Console
 
@@ -18,7 +17,7 @@ from deploy.lite.prove import failures, prove_nb, run_nb
 from deploy.lite.report import LITE_JSON, MODEL, LiteReport
 from deploy.lite.show import proof_table
 from ppresnet import cli, hardware
-from ppresnet.bundle import GOLDEN
+from ppresnet.bundle import GOLDEN, read_golden
 from ppresnet.errors import BundleError, CheckFailedError, RequestError
 from ppresnet.files import read_verified
 from ppresnet.pixels import decode
@@ -34,7 +33,8 @@ def main(arguments: argparse.Namespace) -> cli.Result:
         cli.say(f"{folder}: every file is as it was written; {report.executed}: run `board` on the board")
         return {"executed": report.executed, "parity": [], "top1_agreement": None}
     python = prepare(cli.say)
-    rows = prove_nb(python, folder / MODEL, golden_of(folder), report.precision)
+    golden = read_golden(folder / GOLDEN, report.input_shape, report.output_shape)
+    rows = prove_nb(python, folder / MODEL, golden, report.precision)
     Console().print(proof_table(rows))
     if found := failures(rows):
         raise CheckFailedError("\n".join(found))
@@ -71,12 +71,6 @@ def read_folder(folder: Path) -> LiteReport:
             f"{folder}: {LITE_JSON} says {report.target}, and {MODEL} is for {', '.join(sorted(devices))}"
         )
     return report
-
-
-def golden_of(folder: Path) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the golden inputs and outputs of a folder."""
-    with np.load(folder / GOLDEN, allow_pickle=False) as arrays:
-        return arrays["inputs"], arrays["outputs"]
 
 
 def _agreement(python: Path, folder: Path, report: LiteReport, arguments: argparse.Namespace) -> float:
