@@ -8,10 +8,13 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ppresnet.errors import PpresnetError
 from ppresnet.files import atomic_write
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 Result = Mapping[str, Any] | Sequence[Any] | None
 
@@ -82,6 +85,17 @@ def tidy_on_sigterm() -> None:
     `import paddle` in this process undoes it.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def console(piped_width: int | None = 150) -> "Console":
+    """Return a console on stdout for which names are text, whatever brackets and colons they hold.
+
+    Args:
+        piped_width: columns of a table that goes into a file or a pipe; rich alone would take 80.
+    """
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else piped_width, markup=False, emoji=False)
 
 
 def say(line: str) -> None:

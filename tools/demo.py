@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from rich.console import Console
 from rich.table import Table
 
 from deploy.lite.interpreter import prepare
@@ -72,7 +71,7 @@ class Demo:
         table = Table("step", "outcome", "where", "seconds", title="ppresnet, the whole path on real digits")
         for title, outcome, where, seconds in self.rows:
             table.add_row(title, outcome, where, f"{seconds:.1f}")
-        Console().print(table)
+        cli.console(None).print(table)
 
 
 def main(arguments: argparse.Namespace) -> cli.Result:

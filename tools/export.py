@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from export_show import console, show
+from export_show import show
 from jury import Jury
 from runtimes import installed
 
@@ -99,7 +99,7 @@ def _export(
     for format in failed:
         stage.drop_format(staging, format)
     audit = _audit(subject, staging)
-    console().print(audit.table())
+    cli.console().print(audit.table())
     deploy = stage.write_deploy(subject, staging, rows, audit.rows)
     failures += [
         f"fusion: {row.format} {row.backend}: {site.site} is not fused, and why is not known: {site.reason}"

@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from ppresnet import cli, hardware
@@ -68,7 +67,7 @@ def _show(results: list[dict[str, object]]) -> None:
     for row in results:
         pairs = zip(row["labels"], row["scores"], strict=True)  # type: ignore[call-overload]
         table.add_row(str(row["file"]), "  ".join(f"{label} {score:.3f}" for label, score in pairs))
-    Console().print(table)
+    cli.console(None).print(table)
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:

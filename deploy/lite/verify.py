@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from pydantic import ValidationError
-from rich.console import Console
 
 from deploy.lite.interpreter import prepare
 from deploy.lite.program import kernels_in
@@ -35,7 +34,7 @@ def main(arguments: argparse.Namespace) -> cli.Result:
     python = prepare(cli.say)
     golden = read_golden(folder / GOLDEN, report.input_shape, report.output_shape)
     rows = prove_nb(python, folder / MODEL, golden, report.precision)
-    Console().print(proof_table(rows))
+    cli.console(None).print(proof_table(rows))
     if found := failures(rows):
         raise CheckFailedError("\n".join(found))
     result: dict[str, Any] = {
