@@ -121,13 +121,19 @@ def _audit(subject: Subject, staging: Path) -> AuditReport:
 
 
 def _draw(audit: AuditReport, picture: Path) -> None:
-    """Write the first residual block as an SVG, before the passes and after the best measured ones."""
+    """Write a block as an SVG, before the passes and after the best measured ones: the first one with a fused sum.
+
+    Where no sum is promised it is the first block that promises anything, or else the stem.
+    """
     from deploy.inference.render import block_svg
 
-    residual = next(site.name for site in audit.sites if "residual" in site.pattern)
+    found = min(audit.sites, key=lambda one: ("residual" not in one.pattern, "stages" not in one.name), default=None)
+    if found is None:
+        cli.say("no picture: the network promises no convolution that runs as one operator with what follows it")
+        return
     best = max((row for row in audit.rows if row.basis == "measured"), key=lambda row: row.fused)
     after = audit.graphs[f"{best.backend} {best.format}"]
-    block = residual.split(".branch.")[0]
+    block = found.name.split(".branch.")[0] if ".branch." in found.name else found.name.rsplit(".", 2)[0]
     files.atomic_write(picture, block_svg(audit.graphs["before"], after, audit.sites, block))
 
 
