@@ -8,9 +8,8 @@ import numpy as np
 from rich.table import Table
 
 from ppresnet import cli, hardware
-from ppresnet.data.images import SUFFIXES, is_image
 from ppresnet.errors import DataError, RequestError
-from ppresnet.pixels import BrokenImage, decode, read_image
+from ppresnet.pixels import SUFFIXES, BrokenImage, decode, is_image, read_image
 
 
 def main(arguments: argparse.Namespace) -> cli.Result:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from deploy.lite.interpreter import prepare
@@ -17,9 +18,9 @@ from deploy.lite.report import LITE_JSON, MODEL, LiteReport
 from deploy.lite.show import proof_table
 from ppresnet import cli, hardware
 from ppresnet.bundle import GOLDEN, read_golden
-from ppresnet.errors import BundleError, CheckFailedError, RequestError
+from ppresnet.errors import BundleError, CheckFailedError, DataError, RequestError
 from ppresnet.files import read_verified
-from ppresnet.pixels import decode
+from ppresnet.pixels import SUFFIXES, BrokenImage, Preprocess, decode, is_image, read_image
 
 _BATCH = 32
 
@@ -77,16 +78,31 @@ def _agreement(python: Path, folder: Path, report: LiteReport, arguments: argpar
     hardware.start("cpu", "auto", cli.say)
     from deploy.inference import Predictor
 
-    paths = sorted(path for path in arguments.images.rglob("*") if path.is_file())[: arguments.most]
-    if not paths:
-        raise RequestError(f"no image below {arguments.images}")
-    how = report.preprocess
-    images = np.stack([how(decode(path.read_bytes(), how.in_channels)) for path in paths])
+    images = _images(arguments.images, arguments.most, report.preprocess)
     logits = Predictor(arguments.model).logits(images)
     found = run_nb(python, folder / MODEL, images, _BATCH)
     agreement = float(100 * (found.argmax(1) == logits.argmax(1)).mean())
-    cli.say(f"top-1 agreement with Paddle Inference on {len(paths)} images: {agreement:.2f} %")
+    cli.say(f"top-1 agreement with Paddle Inference on {len(images)} images: {agreement:.2f} %")
     return agreement
+
+
+def _images(folder: Path, most: int, preprocess: Preprocess) -> NDArray[np.float32]:
+    """Return the first images below a folder, preprocessed: float32 [n, channels, size, size].
+
+    Raises:
+        RequestError: there is none.
+        DataError: one cannot be read.
+    """
+    paths = sorted(path for path in folder.rglob("*") if is_image(path.name))[:most]
+    if not paths:
+        raise RequestError(f"--images: no image below {folder} ({' '.join(sorted(SUFFIXES))})")
+    images = []
+    for path in paths:
+        try:
+            images.append(preprocess(decode(read_image(path), preprocess.in_channels)))
+        except (BrokenImage, OSError) as error:
+            raise DataError(f"--images: {path} cannot be read: {error}; repair or remove it") from error
+    return np.stack(images)
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
@@ -95,7 +111,9 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--folder", type=Path, required=True, metavar="DIR", help="what deploy/lite/convert.py wrote")
     parser.add_argument("--model", type=Path, metavar="BUNDLE", help="the bundle it was made of, for --images")
     parser.add_argument("--images", type=Path, metavar="DIR", help="also compare the first classes of these images")
-    parser.add_argument("--most", type=int, default=1000, metavar="N", help="images to compare at most (default 1000)")
+    parser.add_argument(
+        "--most", type=cli.positive, default=1000, metavar="N", help="images to compare at most (default 1000)"
+    )
     return parser.parse_args(argv)
 
 

@@ -1,12 +1,19 @@
-"""Reading the file of an image, whatever stands under its name."""
+"""Which files are images, and reading one, whatever stands under its name."""
 
 import os
 import stat
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from ppresnet.pixels.decode import BrokenImage
 
 MAX_FILE_BYTES = 256 * 2**20
+SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+
+
+def is_image(name: str) -> bool:
+    """Tells by the suffix whether a file is taken for an image; hidden files never are."""
+    path = PurePosixPath(name)
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
 def read_image(path: str | Path) -> bytes:
