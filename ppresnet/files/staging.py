@@ -23,15 +23,22 @@ _active: set[Path] = set()
 def atomic_write(path: str | Path, data: bytes | str) -> None:
     """Write a file so that `path` always holds the old content or the new (text as UTF-8).
 
+    A device or a FIFO, such as /dev/null or /dev/stdout, is written to and stays what it is.
+
     Raises:
         StorageError: it could not be written; the old content is untouched.
     """
+    content = data.encode() if isinstance(data, str) else data
+    if _is_stream(Path(path)):
+        with storage_errors(Path(path)):
+            Path(path).write_bytes(content)
+        return
     path = Path(path).resolve()
     staging = _beside(path)
     with storage_errors(path), _claimed(staging):
         try:
             make_folder(path.parent)
-            write_synced(staging, data.encode() if isinstance(data, str) else data)
+            write_synced(staging, content)
             staging.replace(path)
             sync_folder(path.parent)
         finally:
@@ -113,6 +120,11 @@ def remove_stale_staging(parent: str | Path) -> list[Path]:
                 else:
                     _delete(path)
     return found
+
+
+def _is_stream(path: Path) -> bool:
+    # Before links are resolved: what /dev/stdout stands for may have no name, such as `pipe:[123]`.
+    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 def _beside(path: Path, kind: str = "staging") -> Path:

@@ -72,6 +72,22 @@ def test_atomic_write_through_a_link_keeps_the_link(tmp_path: Path) -> None:
     assert (tmp_path / "real").read_bytes() == b"new"
 
 
+def test_atomic_write_into_a_device_or_a_pipe_leaves_it_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "null").symlink_to("/dev/null")
+    atomic_write(tmp_path / "null", "x")
+    os.mkfifo(tmp_path / "fifo")
+    reader = os.open(tmp_path / "fifo", os.O_RDONLY | os.O_NONBLOCK)
+    atomic_write(tmp_path / "fifo", "größer")
+    assert os.read(reader, 100).decode() == "größer"
+    os.close(reader)
+    assert (tmp_path / "null").is_char_device()
+    assert (tmp_path / "fifo").is_fifo()
+    assert names(tmp_path) == ["fifo", "null"]
+    program = "from ppresnet.files import atomic_write; atomic_write('/dev/stdout', 'told')"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    assert subprocess.check_output([sys.executable, "-c", program], env=environment) == b"told"
+
+
 def test_atomic_write_failure_names_path_reason_and_remedy(tmp_path: Path) -> None:
     (tmp_path / "taken").mkdir()
     with pytest.raises(StorageError, match=r"cannot write .*taken: Is a directory \(EISDIR\)") as caught:
