@@ -16,7 +16,7 @@ from deploy.lite.interpreter import prepare
 from ppresnet import cli
 from ppresnet.config import load
 from ppresnet.data import open_split
-from ppresnet.errors import CheckFailedError, PpresnetError
+from ppresnet.errors import CheckFailedError, PpresnetError, RequestError
 
 ROOT = Path(__file__).resolve().parents[1]
 RECIPE = ROOT / "configs" / "digits" / "resnet20.yaml"
@@ -141,7 +141,9 @@ def _fastest(rows: list[dict[str, Any]]) -> str:
 
 def _new_folder(wanted: Path | None) -> Path:
     folder = wanted or next(path for n in range(1, 10_000) if not (path := ROOT / "runs" / f"demo-{n}").exists())
-    folder.mkdir(parents=True)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise RequestError(f"--output: expected a new folder or an empty one, found {folder} in use; name another")
+    folder.mkdir(parents=True, exist_ok=True)
     return folder.resolve()
 
 
