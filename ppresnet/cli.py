@@ -1,16 +1,20 @@
 """What every command shares: its flags, its exit codes, its result as JSON."""
 
 import argparse
+import io
 import json
 import signal
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ppresnet.errors import CheckFailedError, PpresnetError
 from ppresnet.files import atomic_write
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 Result = Mapping[str, Any] | Sequence[Any] | None
 
@@ -46,6 +50,7 @@ def run(main: Callable[[argparse.Namespace], Result], arguments: argparse.Namesp
         main: does the work; what it returns goes to `--json`, and so does what a failed check has found.
         arguments: from `parser`.
     """
+    _print_any_name()
     try:
         _finish(main, arguments)
     except PpresnetError as error:
@@ -74,6 +79,14 @@ def write_json(arguments: argparse.Namespace, result: Result) -> None:
         atomic_write(arguments.json, json.dumps(result, indent=2) + "\n")
 
 
+def positive(text: str) -> int:
+    """Return a number from 1 on, as the `type` of an argument."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected a number from 1 on, found {value}")
+    return value
+
+
 def tidy_on_sigterm() -> None:
     """Let SIGTERM end a command as SIGINT does, so that it removes what is temporary and ends its helpers.
 
@@ -82,9 +95,27 @@ def tidy_on_sigterm() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
+def console(piped_width: int | None = 150) -> "Console":
+    """Return a console on stdout for which names are text, whatever brackets and colons they hold.
+
+    Args:
+        piped_width: columns of a table that goes into a file or a pipe; rich alone would take 80.
+    """
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else piped_width, markup=False, emoji=False)
+
+
 def say(line: str) -> None:
     """Print a line of progress to stderr."""
     print(line, file=sys.stderr, flush=True)
+
+
+def _print_any_name() -> None:
+    """Print file names that are no UTF-8, and characters that a terminal lacks, as escapes."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _fail(message: str, code: int, debug: bool) -> int:

@@ -5,12 +5,17 @@ from __future__ import annotations
 import ctypes
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 _LAST_LINES = 12
 _PR_SET_PDEATHSIG = 1  # prctl(2)
+_RUN_MODULE = (
+    "import sys; sys.path[:] = filter(None, sys.path); import runpy; "
+    "runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)"
+)
 
 
 class Ended(NamedTuple):
@@ -23,6 +28,14 @@ class Ended(NamedTuple):
 
     code: int | None
     lines: list[str]
+
+
+def module_command(module: str, *arguments: str) -> list[str]:
+    """Return a command as `python -m module arguments`, for which files of the current folder are no modules.
+
+    That folder may be a data set's, and `-m` would take its `numpy.py` for numpy; Python 3.10 has no `-P` against it.
+    """
+    return [sys.executable, "-c", _RUN_MODULE, module, *arguments]
 
 
 def run_to_end(

@@ -1,7 +1,9 @@
 """What `read_bundle` accepts, and what it says of the rest."""
 
+import io
 import json
 import shutil
+import zipfile
 from pathlib import Path
 
 import bundles
@@ -9,7 +11,18 @@ import numpy as np
 import pytest
 from paddle import nn
 
-from ppresnet.bundle import DEPLOY, GOLDEN, LABELS, MANIFEST, PDMODEL, Deploy, Site, list_files, read_bundle
+from ppresnet.bundle import (
+    DEPLOY,
+    GOLDEN,
+    LABELS,
+    MANIFEST,
+    PDMODEL,
+    Deploy,
+    Site,
+    list_files,
+    read_bundle,
+    read_golden,
+)
 from ppresnet.errors import BundleError
 from ppresnet.files import write_manifest
 
@@ -132,6 +145,65 @@ def test_labels_must_be_as_many_as_classes(copy: Path, net: nn.Layer) -> None:
     bundles.seal(copy, net)
     with pytest.raises(BundleError, match="expected 5 labels, one per class, found 2"):
         read_bundle(copy)
+
+
+def test_labels_must_be_utf8(copy: Path, net: nn.Layer) -> None:
+    for name in (MANIFEST, DEPLOY):
+        (copy / name).unlink()
+    (copy / LABELS).write_bytes(b"caf\xe9\n" * 5)
+    bundles.seal(copy, net)
+    with pytest.raises(BundleError, match=r"labels\.txt: expected UTF-8"):
+        read_bundle(copy)
+
+
+@pytest.mark.parametrize(
+    "change", [{"outputs": []}, {"inputs": []}, {"outputs": [{"shape": [], "dtype": "float32"}]}], ids=str
+)
+def test_ports_without_a_shape_are_refused(copy: Path, change: dict[str, object]) -> None:
+    with pytest.raises(BundleError, match=next(iter(change))):
+        read_bundle(with_deploy(copy, change))
+
+
+GOOD = {"inputs": np.zeros((2, 3, 16, 16), np.float32), "outputs": np.zeros((2, 5), np.float32)}
+BAD_GOLDEN = {
+    "another name": ({"inputs": GOOD["inputs"], "logits": GOOD["outputs"]}, "expected the arrays inputs, outputs"),
+    "one array": ({"inputs": GOOD["inputs"]}, "expected the arrays inputs, outputs"),
+    "three arrays": ({**GOOD, "more": GOOD["outputs"]}, "3 members"),
+    "another dtype": ({**GOOD, "outputs": np.zeros((2, 5))}, r"expected float32 \[n, 5\] by rows, found float64"),
+    "another size": ({**GOOD, "inputs": np.zeros((2, 3, 8, 8), np.float32)}, r"expected float32 \[n, 3, 16, 16\]"),
+    "by columns": ({**GOOD, "outputs": np.asfortranarray(GOOD["outputs"])}, "by rows"),
+    "other counts": ({**GOOD, "outputs": np.zeros((3, 5), np.float32)}, "2 inputs and 3 outputs"),
+    "no image": ({name: array[:0] for name, array in GOOD.items()}, "expected 1 to 64 images"),
+    "many images": ({**GOOD, "outputs": np.zeros((4000, 5), np.float32)}, "at most"),
+    "objects": ({**GOOD, "outputs": np.array([[None] * 5] * 2)}, "float32"),
+}
+
+
+@pytest.mark.parametrize(("arrays", "reason"), BAD_GOLDEN.values(), ids=BAD_GOLDEN)
+def test_other_golden_tensors_are_refused(tmp_path: Path, arrays: dict[str, np.ndarray], reason: str) -> None:
+    np.savez(tmp_path / GOLDEN, **arrays)
+    with pytest.raises(BundleError, match=reason):
+        read_golden(tmp_path / GOLDEN, (-1, 3, 16, 16), (-1, 5))
+
+
+def test_a_header_that_promises_too_much_and_bytes_that_are_none_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / GOLDEN
+    np.savez(path, **GOOD)
+    found = read_golden(path, (-1, 3, 16, 16), (-1, 5))
+    assert [array.shape for array in found] == [(2, 3, 16, 16), (2, 5)]
+    whole = path.read_bytes()
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": (2**40, 5)})
+    for outputs in (header.getvalue(), b"", b"\x93NUMPY\x01\x00\x05\x00{((((", whole):
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("outputs.npy", outputs)
+            with zipfile.ZipFile(io.BytesIO(whole)) as old:
+                archive.writestr("inputs.npy", old.read("inputs.npy"))
+        with pytest.raises(BundleError, match="golden tensors"):
+            read_golden(path, (-1, 3, 16, 16), (-1, 5))
+    path.write_bytes(b"no zip")
+    with pytest.raises(BundleError, match="golden tensors"):
+        read_golden(path, (-1, 3, 16, 16), (-1, 5))
 
 
 def test_labels_keep_their_spaces(copy: Path, net: nn.Layer) -> None:

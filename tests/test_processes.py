@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ppresnet.processes import ending, exit_name, indented, run_to_end
+from ppresnet.processes import ending, exit_name, indented, module_command, run_to_end
 from ppresnet.train.outcome import died
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -22,6 +22,15 @@ def test_the_command_has_its_input_folder_and_environment(tmp_path: Path) -> Non
     program = "import os, sys; print(sys.stdin.read(), os.getcwd(), os.environ['WORD'], os.environ.get('HOME'))"
     ended = run_to_end(command(program), tmp_path, {"WORD": "here"}, 60, b"asked")
     assert ended == (0, [f"asked {tmp_path.resolve()} here None"])
+
+
+def test_a_module_runs_as_with_m_but_takes_none_from_the_current_folder(tmp_path: Path) -> None:
+    (tmp_path / "json.py").write_text("raise SystemExit('was run')")
+    (tmp_path / "given").mkdir()
+    (tmp_path / "given" / "shown.py").write_text("import json, sys; print(__name__, sys.argv)")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "given")}
+    ended = run_to_end(module_command("shown", "a", "b c"), tmp_path, environment, 60)
+    assert ended == (0, [f"__main__ {[str(tmp_path / 'given' / 'shown.py'), 'a', 'b c']}"])
 
 
 def test_without_input_it_reads_an_end(tmp_path: Path) -> None:

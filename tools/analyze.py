@@ -7,7 +7,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from ppresnet import cli, hardware
@@ -53,8 +52,7 @@ def show(blocks: list[dict[str, Any]], title: str) -> None:
     table = Table(*COLUMNS.values(), title=title)
     for block in blocks:
         table.add_row(*(_shown(block[key]) for key in COLUMNS))
-    console = Console()
-    (console if console.is_terminal else Console(width=160)).print(table)
+    cli.console(160).print(table)
 
 
 def _shown(value: object) -> str:

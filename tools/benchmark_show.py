@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import io
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
+from ppresnet import cli
 from ppresnet.files import atomic_write
 
 COLOURS = {"fp32": "#4477aa", "bf16": "#ee6677", "int8": "#228833"}
@@ -35,8 +34,7 @@ def show(rows: Sequence[dict[str, Any]], name: str) -> None:
     for row in rows:
         cells = ("-" if row[key] is None else form.format(row[key]) for key, (_, form) in COLUMNS.items())
         table.add_row(row["backend"], row["precision"], row["status"], *cells)
-    # Into a file or a pipe rich would squeeze the table into 80 columns.
-    Console(width=None if sys.stdout.isatty() else 150).print(table)
+    cli.console().print(table)
 
 
 def draw(rows: Sequence[dict[str, Any]], name: str, cpu: str, path: Path) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from bundle_show import show_difference
-from rich.console import Console
 from rich.table import Table
 
 from ppresnet import cli, hardware
@@ -36,7 +35,7 @@ def main(arguments: argparse.Namespace) -> cli.Result:
 
 def inspect(bundle: Bundle) -> dict[str, Any]:
     """Print what a bundle says of itself, and return its `deploy.json`."""
-    deploy, console = bundle.deploy, Console()
+    deploy, console = bundle.deploy, cli.console(None)
     shape = [(tuple(port.shape), port.dtype) for port in (*deploy.inputs, *deploy.outputs)]
     top1 = "not known" if deploy.source.top1 is None else f"{deploy.source.top1:.2f} %"
     patterns = ", ".join(
@@ -87,7 +86,7 @@ def verify(bundle: Bundle, *, run: bool) -> dict[str, Any]:
     for row in rows:
         shown = "-" if row["rel_diff"] is None else f"{row['rel_diff']:.1e}"
         table.add_row(f"golden tensors, {row['format']}", row["runtime"], shown, row["status"])
-    Console().print(table)
+    cli.console(None).print(table)
     failed = [f"{row['format']} under {row['runtime']}: {row['status']}" for row in rows if row["status"] != "ok"]
     if failed:
         raise CheckFailedError(

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
+
+from ppresnet import cli
 
 _SHOWN = 12
 
 
 def show_difference(found: Mapping[str, Any]) -> None:
     """Print the changes, the first dozen of each kind."""
-    console = Console(width=None if sys.stdout.isatty() else 150)
+    console = cli.console()
     if found["same"]:
         console.print("the bundles are the same")
         return

@@ -50,7 +50,9 @@ def _from_checkpoint(path: Path) -> Classifier:
         with paddle.no_grad():
             return np.asarray(chances(network(paddle.to_tensor(batch))))
 
-    return Classifier(tuple(checkpoint.progress["classes"]), config.model.in_channels, scores)
+    # What tools/convert.py wrote without a data set has no names; numbers do, as in tools/export.py.
+    labels = tuple(checkpoint.progress.get("classes") or map(str, range(network.spec.num_classes)))
+    return Classifier(labels, config.model.in_channels, scores)
 
 
 def _from_bundle(path: Path) -> Classifier:

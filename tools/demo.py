@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from rich.console import Console
 from rich.table import Table
 
 from deploy.lite.interpreter import prepare
 from ppresnet import cli
 from ppresnet.config import load
 from ppresnet.data import open_split
-from ppresnet.errors import CheckFailedError, PpresnetError
+from ppresnet.errors import CheckFailedError, PpresnetError, RequestError
 
 ROOT = Path(__file__).resolve().parents[1]
 RECIPE = ROOT / "configs" / "digits" / "resnet20.yaml"
@@ -72,7 +71,7 @@ class Demo:
         table = Table("step", "outcome", "where", "seconds", title="ppresnet, the whole path on real digits")
         for title, outcome, where, seconds in self.rows:
             table.add_row(title, outcome, where, f"{seconds:.1f}")
-        Console().print(table)
+        cli.console(None).print(table)
 
 
 def main(arguments: argparse.Namespace) -> cli.Result:
@@ -142,7 +141,9 @@ def _fastest(rows: list[dict[str, Any]]) -> str:
 
 def _new_folder(wanted: Path | None) -> Path:
     folder = wanted or next(path for n in range(1, 10_000) if not (path := ROOT / "runs" / f"demo-{n}").exists())
-    folder.mkdir(parents=True)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise RequestError(f"--output: expected a new folder or an empty one, found {folder} in use; name another")
+    folder.mkdir(parents=True, exist_ok=True)
     return folder.resolve()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,7 +36,9 @@ def evaluation_images(bundle: Bundle, root: str | None, most: int) -> Evaluated:
     """
     if bundle.deploy.config is None:
         raise RequestError(f"{bundle.path} holds no recipe, so --data has nothing to open; export it again")
-    config = from_dict(bundle.deploy.config, str(bundle.path), [f"data.root={root}"] if root else [])
+    # In quotes, as YAML reads a name such as `set #2` otherwise.
+    overrides = [f"data.root={json.dumps(root, ensure_ascii=False)}"] if root else []
+    config = from_dict(bundle.deploy.config, str(bundle.path), overrides)
     if config.data.multi_label:
         raise RequestError("--data measures top-1 of one label an image, and data.multi_label is true; leave it out")
     preprocess = bundle.deploy.preprocess

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from export_show import console, show
+from export_show import show
 from jury import Jury
 from runtimes import installed
 
@@ -26,6 +26,7 @@ FORMATS = ("json", "pdmodel", "onnx")
 def main(arguments: argparse.Namespace) -> cli.Result:
     """Stage the bundle, check it, put it into place, and return what the checks found."""
     found = opened(arguments)
+    files.expect_apart(arguments.output, found.path)
     hardware.start(found.config.hardware.device, found.config.hardware.threads, cli.say)
     formats, notes = _formats(arguments.formats)
     if arguments.output.parent.is_dir():
@@ -97,7 +98,7 @@ def _export(
     for format in failed:
         stage.drop_format(staging, format)
     audit = _audit(subject, staging)
-    console().print(audit.table())
+    cli.console().print(audit.table())
     deploy = stage.write_deploy(subject, staging, rows, audit.rows)
     failures += [
         f"fusion: {row.format} {row.backend}: {site.site} is not fused, and why is not known: {site.reason}"
@@ -119,13 +120,19 @@ def _audit(subject: Subject, staging: Path) -> AuditReport:
 
 
 def _draw(audit: AuditReport, picture: Path) -> None:
-    """Write the first residual block as an SVG, before the passes and after the best measured ones."""
+    """Write a block as an SVG, before the passes and after the best measured ones: the first one with a fused sum.
+
+    Where no sum is promised it is the first block that promises anything, or else the stem.
+    """
     from deploy.inference.render import block_svg
 
-    residual = next(site.name for site in audit.sites if "residual" in site.pattern)
+    found = min(audit.sites, key=lambda one: ("residual" not in one.pattern, "stages" not in one.name), default=None)
+    if found is None:
+        cli.say("no picture: the network promises no convolution that runs as one operator with what follows it")
+        return
     best = max((row for row in audit.rows if row.basis == "measured"), key=lambda row: row.fused)
     after = audit.graphs[f"{best.backend} {best.format}"]
-    block = residual.split(".branch.")[0]
+    block = found.name.split(".branch.")[0] if ".branch." in found.name else found.name.rsplit(".", 2)[0]
     files.atomic_write(picture, block_svg(audit.graphs["before"], after, audit.sites, block))
 
 

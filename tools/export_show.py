@@ -1,23 +1,16 @@
 """What an export found, as tables."""
 
-import sys
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.table import Table
 
+from ppresnet import cli
 from ppresnet.bundle import Deploy
-
-
-def console() -> Console:
-    """Return a console that is wide enough for the tables."""
-    # Into a file or a pipe rich would squeeze the tables into 80 columns.
-    return Console(width=None if sys.stdout.isatty() else 150)
 
 
 def show(deploy: Deploy, notes: Sequence[str]) -> None:
     """Print the parity rows and the notes."""
-    wide = console()
+    wide = cli.console()
     table = Table(
         "format",
         "runtime",

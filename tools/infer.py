@@ -5,13 +5,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from ppresnet import cli, hardware
-from ppresnet.data.images import SUFFIXES, is_image
 from ppresnet.errors import DataError, RequestError
-from ppresnet.pixels import BrokenImage, decode
+from ppresnet.pixels import SUFFIXES, BrokenImage, decode, is_image, read_image
 
 
 def main(arguments: argparse.Namespace) -> cli.Result:
@@ -26,9 +24,9 @@ def main(arguments: argparse.Namespace) -> cli.Result:
         readable, images = [], []
         for file in files[start : start + arguments.batch_size]:
             try:
-                images.append(decode(file.read_bytes(), classifier.in_channels))
+                images.append(decode(read_image(file), classifier.in_channels))
                 readable.append(file)
-            except BrokenImage as error:
+            except (BrokenImage, OSError) as error:
                 broken.append({"file": str(file), "reason": str(error)})
                 cli.say(f"{file}: {error}; skipped")
         if images:
@@ -68,7 +66,7 @@ def _show(results: list[dict[str, object]]) -> None:
     for row in results:
         pairs = zip(row["labels"], row["scores"], strict=True)  # type: ignore[call-overload]
         table.add_row(str(row["file"]), "  ".join(f"{label} {score:.3f}" for label, score in pairs))
-    Console().print(table)
+    cli.console(None).print(table)
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
@@ -78,8 +76,8 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--input", type=Path, required=True, metavar="FILE_OR_DIR", help="an image or a folder of images"
     )
-    parser.add_argument("--top", type=int, default=5, metavar="K", help="classes shown per image")
-    parser.add_argument("--batch-size", type=int, default=32, metavar="N", help="images per forward pass")
+    parser.add_argument("--top", type=cli.positive, default=5, metavar="K", help="classes shown per image")
+    parser.add_argument("--batch-size", type=cli.positive, default=32, metavar="N", help="images per forward pass")
     return parser.parse_args(argv)
 
 

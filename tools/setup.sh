@@ -118,6 +118,10 @@ claim() {
     if [ -d "$venv" ] && [ ! -e "$venv/pyvenv.cfg" ] && [ ! -e "$venv/.setup.lock" ] && [ -n "$(ls -A "$venv")" ]; then
         die 2 "$venv is no Python environment; expected one, or nothing; move it away"
     fi
+    # An environment that somebody else made would be emptied.
+    if [ -e "$venv/pyvenv.cfg" ] && [ ! -e "$venv/.setup.lock" ]; then
+        die 2 "$venv is a Python environment that this script did not make; move it away, or remove it"
+    fi
     mkdir -p "$venv"
     exec {lock_fd}>>"$venv/.setup.lock"
     if command -v flock >/dev/null && ! flock -n "$lock_fd"; then

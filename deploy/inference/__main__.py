@@ -14,7 +14,7 @@ import numpy as np
 
 from ppresnet import cli, hardware
 from ppresnet.errors import DataError, RequestError
-from ppresnet.pixels import BrokenImage, decode
+from ppresnet.pixels import BrokenImage, decode, read_image
 
 if TYPE_CHECKING:
     from deploy.inference import Predictor
@@ -61,7 +61,7 @@ def _classify(
     images, readable = [], []
     for file in files:
         try:
-            images.append(decode(file.read_bytes(), predictor.bundle.deploy.preprocess.in_channels))
+            images.append(decode(read_image(file), predictor.bundle.deploy.preprocess.in_channels))
             readable.append(file)
         except (BrokenImage, OSError) as error:
             cli.say(f"{file}: {error}; skipped")
@@ -108,17 +108,12 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--format", default="auto", choices=("auto", "json", "pdmodel"), help="which program of the bundle"
     )
-    parser.add_argument("--threads", type=_positive, metavar="N", help="of the CPU kernels")
-    parser.add_argument("--batch-size", type=_positive, default=32, metavar="N", help="images run at once (default 32)")
-    parser.add_argument("--top-k", type=_positive, default=5, metavar="K", help="classes to show (default 5)")
+    parser.add_argument("--threads", type=cli.positive, metavar="N", help="of the CPU kernels")
+    parser.add_argument(
+        "--batch-size", type=cli.positive, default=32, metavar="N", help="images run at once (default 32)"
+    )
+    parser.add_argument("--top-k", type=cli.positive, default=5, metavar="K", help="classes to show (default 5)")
     return parser.parse_args(argv)
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"expected a number from 1 on, found {value}")
-    return value
 
 
 if __name__ == "__main__":

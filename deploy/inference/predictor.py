@@ -11,7 +11,7 @@ from deploy.inference.runtime import Backend, Precision, Runtime, auto_backend
 from deploy.inference.session import Session
 from ppresnet.bundle import Activation, Bundle, read_bundle
 from ppresnet.errors import CheckFailedError, RequestError
-from ppresnet.pixels import decode
+from ppresnet.pixels import decode, read_image
 
 Image = str | Path | NDArray[np.uint8]
 Images = NDArray[np.float32] | Sequence[Image]
@@ -111,7 +111,7 @@ class Predictor:
             return preprocess(image)
         if not Path(image).is_file():
             raise RequestError(f"no image at {image}")
-        return preprocess(decode(Path(image).read_bytes(), preprocess.in_channels))
+        return preprocess(decode(read_image(image), preprocess.in_channels))
 
     def _checked(self, batch_NCHW: NDArray[np.float32]) -> NDArray[np.float32]:
         expected = self.bundle.deploy.inputs[0].shape[1:]

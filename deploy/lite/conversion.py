@@ -9,7 +9,7 @@ from deploy.lite.options import WEIGHT_TYPES, Options
 from deploy.lite.process import TIMEOUT, WorkerError, ask
 from deploy.lite.program import Program
 from deploy.lite.reader import read_program
-from ppresnet.errors import RequestError
+from ppresnet.errors import CheckFailedError, RequestError
 
 TAILORING = ("ops_list", "kernels_list", "ops_source_list", "kernels_source_list")
 _QUANTISERS = ("quantize", "dequantize")
@@ -37,7 +37,7 @@ class Source:
         """Return the program itself.
 
         Raises:
-            RequestError: it is a `.json`, which Lite aborts on, or no such file.
+            RequestError: it is a `.json`, which Lite aborts on, no such file, or no program.
         """
         if self.program.suffix == ".json":
             raise RequestError(
@@ -46,7 +46,10 @@ class Source:
         for path in (self.program, self.params):
             if not path.is_file():
                 raise RequestError(f"no file {path}; expected a .pdmodel with its .pdiparams beside it")
-        return read_program(self.program.read_bytes(), str(self.program))
+        try:
+            return read_program(self.program.read_bytes(), str(self.program))
+        except CheckFailedError as error:
+            raise RequestError(f"{error}; expected a .pdmodel with its .pdiparams beside it") from error
 
     def nb(self, options: Options, prefix: Path, record: bool = False) -> Path:
         """Write `prefix.nb`, and with `record` the lists for a tailored build into the folder `prefix`.

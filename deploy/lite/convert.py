@@ -31,6 +31,7 @@ def main(arguments: argparse.Namespace) -> cli.Result:
     """Convert, audit, prove, and put the folder into place when everything holds."""
     options = Options(arguments.target, arguments.precision, arguments.sparse)
     check(options, quantised=options.precision == "int8")
+    files.expect_apart(arguments.output, arguments.model, *([arguments.program] if arguments.program else []))
     bundle = read_bundle(arguments.model)
     program = arguments.program or bundle.file(PDMODEL)
     params = program.with_suffix(".pdiparams") if arguments.program else bundle.file(PARAMS)

@@ -21,13 +21,21 @@ def read_program(data: bytes, name: str) -> Program:
         CheckFailedError: the bytes are something else; `name` says whose they are.
     """
     try:
-        block = next(each.data for each in fields(data) if each.number == 1)
+        block = _first(data, 1, "block")
         parts = list(fields(block))
         ops = tuple(_op(each.data) for each in parts if each.number == 4)
         variables = [_variable(each.data) for each in parts if each.number == 3]
-    except (StopIteration, ValueError, UnicodeDecodeError, struct.error) as error:
-        raise CheckFailedError(f"{name} is no Paddle program: {error or 'it has no block'}") from error
+    except (ValueError, struct.error) as error:
+        raise CheckFailedError(f"{name} is no Paddle program: {error}") from error
     return Program(ops, {name: shape for name, shape, persistable in variables if persistable})
+
+
+def _first(data: bytes, number: int, what: str) -> bytes:
+    """Return the first field of a number. Raises ValueError, as a StopIteration would end the generator it is in."""
+    found = next((each for each in fields(data) if each.number == number), None)
+    if found is None:
+        raise ValueError(f"it has no {what}")
+    return found.data
 
 
 def _op(data: bytes) -> LiteOp:
@@ -48,9 +56,8 @@ def _op(data: bytes) -> LiteOp:
 
 
 def _arguments(data: bytes) -> tuple[str, tuple[str, ...]]:
-    parts = list(fields(data))
-    role = next(part.data.decode() for part in parts if part.number == 1)
-    return role, tuple(part.data.decode() for part in parts if part.number == 2)
+    role = _first(data, 1, "name of an argument").decode()
+    return role, tuple(part.data.decode() for part in fields(data) if part.number == 2)
 
 
 def attribute(data: bytes) -> tuple[str, Any]:

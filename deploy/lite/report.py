@@ -14,7 +14,7 @@ from deploy.lite.conversion import version_of
 from deploy.lite.options import Options
 from deploy.lite.prove import NOT_EXECUTED, ProofRow
 from ppresnet import __version__
-from ppresnet.bundle import MANIFEST, Activation, Bundle, FileEntry
+from ppresnet.bundle import MANIFEST, Activation, Bundle, FileEntry, Shape
 from ppresnet.pixels import Preprocess
 
 LITE_JSON, MODEL, README = "lite.json", "model.nb", "README.md"
@@ -51,8 +51,8 @@ class LiteReport(_Frozen):
     lite_version: str
     executed: str
     preprocess: Preprocess
-    input_shape: tuple[int, ...]
-    output_shape: tuple[int, ...]
+    input_shape: Shape
+    output_shape: Shape
     activation: Activation = "softmax"
     size_bytes: int
     ops: Mapping[str, int]

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
-from rich.console import Console
 
 from deploy.lite.interpreter import prepare
 from deploy.lite.program import kernels_in
@@ -18,10 +17,10 @@ from deploy.lite.prove import failures, prove_nb, run_nb
 from deploy.lite.report import LITE_JSON, MODEL, LiteReport
 from deploy.lite.show import proof_table
 from ppresnet import cli, hardware
-from ppresnet.bundle import GOLDEN
-from ppresnet.errors import BundleError, CheckFailedError, RequestError
+from ppresnet.bundle import GOLDEN, read_golden
+from ppresnet.errors import BundleError, CheckFailedError, DataError, RequestError
 from ppresnet.files import read_verified
-from ppresnet.pixels import decode
+from ppresnet.pixels import SUFFIXES, BrokenImage, Preprocess, decode, is_image, read_image
 
 _BATCH = 32
 
@@ -34,8 +33,9 @@ def main(arguments: argparse.Namespace) -> cli.Result:
         cli.say(f"{folder}: every file is as it was written; {report.executed}: run `board` on the board")
         return {"executed": report.executed, "parity": [], "top1_agreement": None}
     python = prepare(cli.say)
-    rows = prove_nb(python, folder / MODEL, golden_of(folder), report.precision)
-    Console().print(proof_table(rows))
+    golden = read_golden(folder / GOLDEN, report.input_shape, report.output_shape)
+    rows = prove_nb(python, folder / MODEL, golden, report.precision)
+    cli.console(None).print(proof_table(rows))
     if found := failures(rows):
         raise CheckFailedError("\n".join(found))
     result: dict[str, Any] = {
@@ -73,27 +73,36 @@ def read_folder(folder: Path) -> LiteReport:
     return report
 
 
-def golden_of(folder: Path) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the golden inputs and outputs of a folder."""
-    with np.load(folder / GOLDEN, allow_pickle=False) as arrays:
-        return arrays["inputs"], arrays["outputs"]
-
-
 def _agreement(python: Path, folder: Path, report: LiteReport, arguments: argparse.Namespace) -> float:
     """Return the percentage of images that get the same first class from Lite and from Paddle Inference."""
     hardware.start("cpu", "auto", cli.say)
     from deploy.inference import Predictor
 
-    paths = sorted(path for path in arguments.images.rglob("*") if path.is_file())[: arguments.most]
-    if not paths:
-        raise RequestError(f"no image below {arguments.images}")
-    how = report.preprocess
-    images = np.stack([how(decode(path.read_bytes(), how.in_channels)) for path in paths])
+    images = _images(arguments.images, arguments.most, report.preprocess)
     logits = Predictor(arguments.model).logits(images)
     found = run_nb(python, folder / MODEL, images, _BATCH)
     agreement = float(100 * (found.argmax(1) == logits.argmax(1)).mean())
-    cli.say(f"top-1 agreement with Paddle Inference on {len(paths)} images: {agreement:.2f} %")
+    cli.say(f"top-1 agreement with Paddle Inference on {len(images)} images: {agreement:.2f} %")
     return agreement
+
+
+def _images(folder: Path, most: int, preprocess: Preprocess) -> NDArray[np.float32]:
+    """Return the first images below a folder, preprocessed: float32 [n, channels, size, size].
+
+    Raises:
+        RequestError: there is none.
+        DataError: one cannot be read.
+    """
+    paths = sorted(path for path in folder.rglob("*") if is_image(path.name))[:most]
+    if not paths:
+        raise RequestError(f"--images: no image below {folder} ({' '.join(sorted(SUFFIXES))})")
+    images = []
+    for path in paths:
+        try:
+            images.append(preprocess(decode(read_image(path), preprocess.in_channels)))
+        except (BrokenImage, OSError) as error:
+            raise DataError(f"--images: {path} cannot be read: {error}; repair or remove it") from error
+    return np.stack(images)
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
@@ -102,7 +111,9 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--folder", type=Path, required=True, metavar="DIR", help="what deploy/lite/convert.py wrote")
     parser.add_argument("--model", type=Path, metavar="BUNDLE", help="the bundle it was made of, for --images")
     parser.add_argument("--images", type=Path, metavar="DIR", help="also compare the first classes of these images")
-    parser.add_argument("--most", type=int, default=1000, metavar="N", help="images to compare at most (default 1000)")
+    parser.add_argument(
+        "--most", type=cli.positive, default=1000, metavar="N", help="images to compare at most (default 1000)"
+    )
     return parser.parse_args(argv)
 
 

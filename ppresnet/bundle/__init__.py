@@ -3,6 +3,7 @@
 It carries the results of its own checks, so that each runtime can be held to them. Nothing here imports Paddle.
 """
 
+from ppresnet.bundle.golden import read_golden
 from ppresnet.bundle.quantisation import Calibration, LayerError, Quantisation
 from ppresnet.bundle.read import Bundle, list_files, read_bundle
 from ppresnet.bundle.schema import (
@@ -23,6 +24,7 @@ from ppresnet.bundle.schema import (
     ParityRow,
     Pattern,
     Port,
+    Shape,
     Site,
     Source,
     UnfusedSite,
@@ -52,9 +54,11 @@ __all__ = [
     "Pattern",
     "Port",
     "Quantisation",
+    "Shape",
     "Site",
     "Source",
     "UnfusedSite",
     "list_files",
     "read_bundle",
+    "read_golden",
 ]

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from ppresnet.bundle.golden import read_golden
 from ppresnet.bundle.schema import DEPLOY, GOLDEN, JSON, LABELS, PDMODEL, REQUIRED, Deploy, FileEntry
 from ppresnet.errors import BundleError
 from ppresnet.files import MANIFEST, manifest_bytes, read_verified
@@ -45,9 +46,12 @@ class Bundle:
         return self.path / name
 
     def golden(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return the golden tensors: preprocessed inputs [n, channels, size, size] and logits [n, classes], float32."""
-        with np.load(self.path / GOLDEN, allow_pickle=False) as arrays:
-            return arrays["inputs"], arrays["outputs"]
+        """Return the golden tensors: preprocessed inputs [n, channels, size, size] and logits [n, classes], float32.
+
+        Raises:
+            BundleError: they are not as `deploy.json` describes input and output.
+        """
+        return read_golden(self.path / GOLDEN, self.deploy.inputs[0].shape, self.deploy.outputs[0].shape)
 
 
 def list_files(directory: Path) -> dict[str, FileEntry]:
@@ -73,7 +77,10 @@ def read_bundle(path: str | Path) -> Bundle:
         raise BundleError(f"{path} is not a bundle: {', '.join(missing)} missing; export it again")
     deploy = _parse(verified[DEPLOY], path)
     _check_listing(path, deploy)
-    labels = tuple(verified[LABELS].decode("utf-8").split("\n")[:-1])
+    try:
+        labels = tuple(verified[LABELS].decode("utf-8").split("\n")[:-1])
+    except UnicodeDecodeError as error:
+        raise BundleError(f"{path / LABELS}: expected UTF-8, found {error.reason}; export it again") from error
     classes = deploy.outputs[0].shape[-1]
     if len(labels) != classes:
         raise BundleError(

@@ -18,6 +18,7 @@ OPTIONAL = (JSON, ONNX)
 
 Activation = Literal["softmax", "sigmoid"]
 Pattern = Literal["conv+bn", "conv+bn+act", "conv+bn+residual+act"]
+Shape = Annotated[tuple[int, ...], Field(min_length=1)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -44,7 +45,7 @@ class Site(_Frozen):
 class Port(_Frozen):
     """One input or output, known by its index: names differ between formats. A dimension of -1 is free."""
 
-    shape: tuple[int, ...]
+    shape: Shape
     dtype: str
 
 
@@ -143,8 +144,8 @@ class Deploy(_Frozen):
     spec: Mapping[str, Any]
     config: Mapping[str, Any] | None = None
     preprocess: Preprocess
-    inputs: tuple[Port, ...]
-    outputs: tuple[Port, ...]
+    inputs: tuple[Port, ...] = Field(min_length=1)
+    outputs: tuple[Port, ...] = Field(min_length=1)
     activation: Activation = "softmax"
     files: Mapping[str, FileEntry]
     producers: Mapping[str, str]

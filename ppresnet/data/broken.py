@@ -56,4 +56,5 @@ class BrokenReport:
         """Writes the report as JSON: `total`, `limit_share` and `broken` (`name`, `reason`), sorted by name."""
         items = [{"name": item.name, "reason": item.reason} for item in self.broken]
         report = {"total": self.total, "limit_share": self.limit_share, "broken": items}
-        atomic_write(path, json.dumps(report, indent=2, ensure_ascii=False) + "\n")
+        # In ASCII, because a file name that is no UTF-8 has characters that no encoding takes.
+        atomic_write(path, json.dumps(report, indent=2) + "\n")

@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ppresnet.data.images import SUFFIXES, ImageFiles, is_image
+from ppresnet.data.images import ImageFiles
 from ppresnet.data.tree import Tree, open_tree
 from ppresnet.errors import DataError
+from ppresnet.pixels import SUFFIXES, is_image
 
 if TYPE_CHECKING:
     from ppresnet.config.schema import DataConfig

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ppresnet.data.failure import Failure
 from ppresnet.data.samples import PixelBatch, Samples
 from ppresnet.errors import DataError
+from ppresnet.processes import module_command
 
 
 class WorkerProcess:
@@ -26,7 +27,7 @@ class WorkerProcess:
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - this interpreter and this package
-                [sys.executable, "-m", "ppresnet.data.worker", str(theirs.fileno())],
+                module_command("ppresnet.data.worker", str(theirs.fileno())),
                 stdin=subprocess.DEVNULL,
                 env=environment,
                 pass_fds=[theirs.fileno()],

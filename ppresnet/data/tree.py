@@ -3,13 +3,11 @@
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from ppresnet.errors import DataError
 from ppresnet.files import Archive, open_zip
-from ppresnet.pixels import BrokenImage
-
-MAX_FILE_BYTES = 256 * 2**20
+from ppresnet.pixels import MAX_FILE_BYTES, BrokenImage, read_image
 
 
 class Tree(Protocol):
@@ -33,7 +31,12 @@ class Tree(Protocol):
         ...
 
     def read(self, name: str) -> bytes:
-        """Reads a file. Raises BrokenImage when it is too large or damaged in its zip, OSError when the disk fails."""
+        """Reads a file.
+
+        Raises:
+            BrokenImage: it is too large, no regular file, or damaged in its zip.
+            OSError: the disk fails.
+        """
         ...
 
 
@@ -45,15 +48,12 @@ class FolderTree:
 
     def folders(self, folder: str) -> list[str]:
         """Lists the names of the folders directly in `folder`, sorted."""
-        top = self.root / folder
-        return sorted(entry.name for entry in os.scandir(top) if entry.is_dir()) if top.is_dir() else []
+        return sorted(entry.name for entry in _entries(self.root / folder) if entry.is_dir())
 
     def files(self, folder: str) -> list[str]:
         """Lists all files below `folder`, sorted."""
         top = self.root / folder
-        if not top.is_dir():
-            return []
-        names = [f"{folder}/{entry.name}" for entry in os.scandir(top) if not entry.is_dir()]
+        names = [f"{folder}/{entry.name}" for entry in _entries(top) if not entry.is_dir()]
         for name in self.folders(folder):
             names.extend(f"{folder}/{name}/{file}" for file in _walk(top / name))
         return sorted(names)
@@ -63,12 +63,8 @@ class FolderTree:
         return [name for name in names if not (self.root / name).is_file()]
 
     def read(self, name: str) -> bytes:
-        """Reads one file of at most 256 MiB."""
-        with (self.root / name).open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            if size > MAX_FILE_BYTES:
-                raise BrokenImage(f"{size} bytes; at most {MAX_FILE_BYTES} are read")
-            return file.read()
+        """Reads one regular file of at most 256 MiB."""
+        return read_image(self.root / name)
 
 
 class ZipTree:
@@ -121,9 +117,22 @@ def open_tree(root: str | None, data_format: str) -> Tree:
     return ZipTree(open_zip(path))
 
 
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        return list(os.scandir(folder)) if folder.is_dir() else []
+    except OSError as error:
+        _unlisted(error)
+
+
+def _unlisted(error: OSError) -> NoReturn:
+    raise DataError(
+        f"the folder '{error.filename}' cannot be listed: {error.strerror}; check its permissions"
+    ) from error
+
+
 def _walk(top: Path) -> list[str]:
     names: list[str] = []
-    for folder, folders, files in os.walk(top):
+    for folder, folders, files in os.walk(top, onerror=_unlisted):
         links = [name for name in folders if Path(folder, name).is_symlink()]
         prefix = "" if folder == str(top) else Path(folder).relative_to(top).as_posix() + "/"
         names.extend(prefix + name for name in files + links)

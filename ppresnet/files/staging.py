@@ -23,15 +23,22 @@ _active: set[Path] = set()
 def atomic_write(path: str | Path, data: bytes | str) -> None:
     """Write a file so that `path` always holds the old content or the new (text as UTF-8).
 
+    A device or a FIFO, such as /dev/null or /dev/stdout, is written to and stays what it is.
+
     Raises:
         StorageError: it could not be written; the old content is untouched.
     """
+    content = data.encode() if isinstance(data, str) else data
+    if _is_stream(Path(path)):
+        with storage_errors(Path(path)):
+            Path(path).write_bytes(content)
+        return
     path = Path(path).resolve()
     staging = _beside(path)
     with storage_errors(path), _claimed(staging):
         try:
             make_folder(path.parent)
-            write_synced(staging, data.encode() if isinstance(data, str) else data)
+            write_synced(staging, content)
             staging.replace(path)
             sync_folder(path.parent)
         finally:
@@ -42,7 +49,8 @@ def atomic_write(path: str | Path, data: bytes | str) -> None:
 def staged_directory(target: str | Path, *, replace: bool = False) -> Iterator[Path]:
     """Yield an empty folder; when the body ends well it gets a manifest and becomes `target` at once.
 
-    With `replace` an existing folder that ppresnet wrote is swapped out. Should only the last fsync of the parent fail,
+    With `replace` an existing folder that ppresnet wrote is swapped out. `target` is looked at before the body and once
+    more after it, so that nothing is lost that appeared there meanwhile. Should only the last fsync of the parent fail,
     the new folder stands there complete although the call raises.
 
     Raises:
@@ -60,9 +68,22 @@ def staged_directory(target: str | Path, *, replace: bool = False) -> Iterator[P
             yield staging
             write_manifest(staging)
             sync_tree(staging)
-            _put(staging, target)
+            _check_free(target, replace)
+            _put(staging, target, replace)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
+
+
+def expect_apart(target: str | Path, *sources: str | Path) -> None:
+    """Check that what will be written, and may be replaced, is not what it is made from.
+
+    Raises:
+        RequestError: `target` is one of `sources` or a folder around it.
+    """
+    whole = Path(target).resolve()
+    for source in sources:
+        if Path(source).resolve().is_relative_to(whole):
+            raise RequestError(f"--output {target} would replace {source}, which is read; choose another folder")
 
 
 def remove_directory(path: str | Path) -> None:
@@ -99,6 +120,11 @@ def remove_stale_staging(parent: str | Path) -> list[Path]:
                 else:
                     _delete(path)
     return found
+
+
+def _is_stream(path: Path) -> bool:
+    # Before links are resolved: what /dev/stdout stands for may have no name, such as `pipe:[123]`.
+    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 def _beside(path: Path, kind: str = "staging") -> Path:
@@ -142,14 +168,25 @@ def _check_free(target: Path, replace: bool) -> None:
     if not manifest.is_file():
         raise RequestError(f"{target} was not written by ppresnet (it has no {MANIFEST}); choose another folder")
     listed = parse_manifest(manifest.read_bytes())
+    if listed is None:
+        raise RequestError(
+            f"{target} holds a {MANIFEST} that ppresnet did not write, or that was altered; choose another folder, "
+            "or remove this one first"
+        )
     present = {path.relative_to(target).as_posix() for path in target.rglob("*") if not path.is_dir()}
-    if listed is not None and (foreign := sorted(present - listed.keys() - {MANIFEST})):
+    if foreign := sorted(present - listed.keys() - {MANIFEST}):
         raise RequestError(f"{target} holds {foreign[0]}, which ppresnet did not write; move it away first")
 
 
-def _put(staging: Path, target: Path) -> None:
-    if not target.exists():
-        staging.rename(target)
+def _put(staging: Path, target: Path, replace: bool) -> None:
+    if not replace or not target.exists():
+        # Atomic and harmless: a rename fails where something that is not an empty folder has appeared meanwhile.
+        try:
+            staging.rename(target)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise
+            raise RequestError(f"{target} was written by another process meanwhile; choose another folder") from error
     elif not _exchange(staging, target):
         old = _beside(target, "old")
         with _claimed(old):

@@ -2,6 +2,20 @@
 
 from ppresnet.pixels.augment import AUGMENTS, Augment, parse_augment
 from ppresnet.pixels.decode import MAX_PIXELS, BrokenImage, decode, to_channels
+from ppresnet.pixels.file import MAX_FILE_BYTES, SUFFIXES, is_image, read_image
 from ppresnet.pixels.preprocess import Preprocess
 
-__all__ = ["AUGMENTS", "MAX_PIXELS", "Augment", "BrokenImage", "Preprocess", "decode", "parse_augment", "to_channels"]
+__all__ = [
+    "AUGMENTS",
+    "MAX_FILE_BYTES",
+    "MAX_PIXELS",
+    "SUFFIXES",
+    "Augment",
+    "BrokenImage",
+    "Preprocess",
+    "decode",
+    "is_image",
+    "parse_augment",
+    "read_image",
+    "to_channels",
+]

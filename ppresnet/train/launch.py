@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ppresnet.processes import ends_with_parent
+from ppresnet.processes import ends_with_parent, module_command
 from ppresnet.train.blame import judge
 from ppresnet.train.outcome import FOLDER_VARIABLE, died, pids
 from ppresnet.train.preempt import Preemption
@@ -95,7 +95,7 @@ class _Watch:
 
 def _command(program: Path, arguments: Sequence[str], processes: int, folder: Path) -> list[str]:
     options = ["--nproc_per_node", str(processes), "--host", "127.0.0.1", "--log_dir", str(folder)]
-    return [sys.executable, "-m", "paddle.distributed.launch", *options, str(program), *arguments]
+    return module_command("paddle.distributed.launch", *options, str(program), *arguments)
 
 
 def _environment(given: Mapping[str, str], folder: Path, processes: int) -> dict[str, str]:

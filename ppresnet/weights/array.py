@@ -11,6 +11,7 @@ from ppresnet.errors import WeightsError
 from ppresnet.weights.storage import BFLOAT16, Storage, shown
 
 MAX_RANK = 8
+_TOO_MANY = 2**48
 
 
 class LazyArray:
@@ -34,6 +35,9 @@ class LazyArray:
         if len(self.strides) != len(self.shape):
             raise WeightsError(f"a tensor has shape {shown(self.shape)} and strides {shown(self.strides)}")
         self.size = math.prod(self.shape)
+        # A zero hides how large the others are, and numpy takes no such array.
+        if math.prod(n for n in self.shape if n) >= _TOO_MANY:
+            raise WeightsError(f"a tensor has the shape {shown(self.shape)}; expected sizes that a network can have")
         last = self.offset + sum((n - 1) * step for n, step in zip(self.shape, self.strides, strict=True))
         if self.size and (last >= storage.count or self.size > storage.count):
             raise WeightsError(
@@ -74,6 +78,6 @@ def row_major(shape: tuple[int, ...]) -> tuple[int, ...]:
 def _sizes(what: str, value: Any) -> tuple[int, ...]:
     if not isinstance(value, tuple | list) or len(value) > MAX_RANK:
         raise WeightsError(f"a tensor has the {what} {shown(value)}; expected at most {MAX_RANK} whole numbers")
-    if any(type(n) is not int or not 0 <= n < 2**48 for n in value):
+    if any(type(n) is not int or not 0 <= n < _TOO_MANY for n in value):
         raise WeightsError(f"a tensor has the {what} {shown(value)}; expected whole numbers from 0 to 2**48")
     return tuple(value)

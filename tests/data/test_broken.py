@@ -1,6 +1,7 @@
 """The report of broken images."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -34,3 +35,12 @@ def test_written_as_json(tmp_path: Path) -> None:
         "limit_share": 0.5,
         "broken": [{"name": "a.png", "reason": "empty"}, {"name": "z/ü.png", "reason": "cut"}],
     }
+
+
+def test_names_that_are_no_utf8_are_written(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.png")
+    report = BrokenReport(0.5, 8)
+    report.add([Broken(name, f"{name}: cut")])
+    report.write(tmp_path / "broken.json")
+    (found,) = json.loads((tmp_path / "broken.json").read_bytes())["broken"]
+    assert os.fsencode(found["name"]) == b"caf\xe9.png"

@@ -1,5 +1,6 @@
 """Class folders, in a folder and in a zip."""
 
+import os
 import pickle
 import zipfile
 from collections.abc import Callable
@@ -141,3 +142,31 @@ def test_vanished_file_is_an_error_of_the_disk(pictures: Path, config: Config) -
     (pictures / "train/bird/0.png").unlink()
     with pytest.raises(FileNotFoundError):
         source.image(0)
+
+
+def test_what_may_never_end_is_one_broken_image(pictures: Path, config: Config) -> None:
+    for number, make in enumerate((lambda path: path.symlink_to("/dev/zero"), os.mkfifo)):
+        (pictures / f"train/bird/{number}.png").unlink()
+        make(pictures / f"train/bird/{number}.png")
+    source = opened(config(format="folder", root=pictures))
+    for index in (0, 1):
+        with pytest.raises(BrokenImage, match="expected a regular file"):
+            source.image(index)
+    assert source.image(2).shape == (10, 8, 3)
+
+
+@pytest.mark.parametrize("closed", ["train", "train/cat", "train/cat/old"])
+def test_a_folder_that_cannot_be_listed_is_not_passed_over(
+    pictures: Path, config: Config, closed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (pictures / "train/cat/old").mkdir()
+    real = os.scandir
+
+    def scandir(path: Path | str) -> object:
+        if Path(path) == pictures / closed:
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(DataError, match=rf"{closed}' cannot be listed: Permission denied"):
+        opened(config(format="folder", root=pictures))

@@ -108,6 +108,16 @@ def test_workers_do_not_import_paddle(samples: Samples) -> None:
         assert any("_multiarray_umath" in name for name in mapped)
 
 
+def test_python_files_beside_the_images_are_not_run(
+    samples: Samples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("numpy", "contextlib", "ppresnet"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('was run')")
+    monkeypatch.chdir(tmp_path)
+    with Loader(samples, 1) as loader:
+        assert len(list(loader.run(0, PLAN))) == 5
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_unreadable_file_is_named(samples: Samples, pictures: Path, workers: int) -> None:
     (pictures / "train/cat/0.png").unlink()

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from ppresnet.errors import BundleError, RequestError, StorageError
 from ppresnet.files import (
     MANIFEST,
     atomic_write,
+    expect_apart,
     remove_directory,
     remove_stale_staging,
     staged_directory,
@@ -68,6 +70,22 @@ def test_atomic_write_through_a_link_keeps_the_link(tmp_path: Path) -> None:
     atomic_write(tmp_path / "link", b"new")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "real").read_bytes() == b"new"
+
+
+def test_atomic_write_into_a_device_or_a_pipe_leaves_it_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "null").symlink_to("/dev/null")
+    atomic_write(tmp_path / "null", "x")
+    os.mkfifo(tmp_path / "fifo")
+    reader = os.open(tmp_path / "fifo", os.O_RDONLY | os.O_NONBLOCK)
+    atomic_write(tmp_path / "fifo", "größer")
+    assert os.read(reader, 100).decode() == "größer"
+    os.close(reader)
+    assert (tmp_path / "null").is_char_device()
+    assert (tmp_path / "fifo").is_fifo()
+    assert names(tmp_path) == ["fifo", "null"]
+    program = "from ppresnet.files import atomic_write; atomic_write('/dev/stdout', 'told')"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    assert subprocess.check_output([sys.executable, "-c", program], env=environment) == b"told"
 
 
 def test_atomic_write_failure_names_path_reason_and_remedy(tmp_path: Path) -> None:
@@ -134,6 +152,56 @@ def test_replace_never_deletes_what_is_not_ours(tmp_path: Path) -> None:
         pytest.fail("the body must not run")
     assert names(photos) == ["wedding.jpg"]
     assert "notes.md" in names(tmp_path / "bundle")
+
+
+@pytest.mark.parametrize("text", ['{"name": "my web app"}', '{"files": {}, "sha256": "0"}', "not JSON", ""])
+def test_replace_refuses_a_manifest_of_something_else(tmp_path: Path, text: str) -> None:
+    app = tmp_path / "app"
+    app.mkdir()
+    (app / MANIFEST).write_text(text)
+    (app / "index.html").write_text("mine")
+    with pytest.raises(RequestError, match="ppresnet did not write"), staged_directory(app, replace=True):
+        pytest.fail("the body must not run")
+    assert names(app) == ["index.html", MANIFEST]
+
+
+@pytest.mark.parametrize("replace", [False, True])
+def test_what_appears_in_the_body_is_not_replaced(tmp_path: Path, replace: bool) -> None:
+    target = tmp_path / "bundle"
+    with pytest.raises(RequestError), staged_directory(target, replace=replace) as folder:
+        (folder / "a.txt").write_text("second")
+        target.mkdir()
+        (target / "a.txt").write_text("first")
+    assert (target / "a.txt").read_text() == "first"
+    assert names(tmp_path) == ["bundle"]
+
+
+@pytest.mark.parametrize("replace", [False, True])
+def test_of_two_writers_at_once_the_second_replaces_only_where_it_may(tmp_path: Path, replace: bool) -> None:
+    with suppress(RequestError), staged_directory(tmp_path / "bundle", replace=replace) as folder:
+        (folder / "a.txt").write_text("second")
+        write(tmp_path / "bundle", "first")
+    assert (tmp_path / "bundle" / "a.txt").read_text() == ("second" if replace else "first")
+    assert names(tmp_path) == ["bundle"]
+
+
+def test_even_between_the_check_and_the_rename_nothing_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(staging, "_check_free", lambda target, replace: None)
+    write(tmp_path / "bundle", "first")
+    with pytest.raises(RequestError, match="by another process"):
+        write(tmp_path / "bundle", "second")
+    assert (tmp_path / "bundle" / "a.txt").read_text() == "first"
+
+
+def test_an_output_must_stand_apart_from_its_sources(tmp_path: Path) -> None:
+    (tmp_path / "run" / "step-1").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "run")
+    source = tmp_path / "run" / "step-1"
+    for target in (source, tmp_path / "run", tmp_path / "link", tmp_path / "link" / "step-1", tmp_path):
+        with pytest.raises(RequestError, match="would replace"):
+            expect_apart(target, tmp_path / "elsewhere", source)
+    expect_apart(source / "bundle", source)
+    expect_apart(tmp_path / "run" / "step-10", source)
 
 
 def test_links_in_a_staged_folder_are_refused(tmp_path: Path) -> None:

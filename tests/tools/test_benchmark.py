@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -11,12 +12,13 @@ import tiny_network
 from benchmark_rows import Rival, entries
 from benchmark_show import int8_worth
 from contender import Entry
+from evaluation import evaluation_images
 from PIL import Image
 from runtimes import installed
 
 from ppresnet import cli
 from ppresnet.bundle import DEPLOY, MANIFEST, ONNX, Bundle, read_bundle
-from ppresnet.errors import CheckFailedError, RequestError
+from ppresnet.errors import CheckFailedError, DataError, RequestError
 from ppresnet.files import write_manifest
 from ppresnet.paddle_api import has_json
 
@@ -106,6 +108,16 @@ def test_entries_begin_with_the_reference(made: Path) -> None:
 def test_zero_is_refused(made: Path, option: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(benchmark, "--model", made / "a", option, 0) == 2
     assert f"{option}: expected a number from 1 on" in capsys.readouterr().err
+
+
+def test_any_name_of_the_data_is_taken_as_it_is(made: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"'set #2' does not exist"):
+        evaluation_images(_of_a_folder(read_bundle(made / "a")), "set #2", 4)
+
+
+def _of_a_folder(bundle: Bundle) -> Bundle:
+    config = {**bundle.deploy.config, "data": {**bundle.deploy.config["data"], "format": "folder"}}
+    return dataclasses.replace(bundle, deploy=bundle.deploy.model_copy(update={"config": config}))
 
 
 def test_inspect_and_verify(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

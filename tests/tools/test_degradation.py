@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from bench.degradation import curve, draw, judge, last_loss, parse
+from bench.degradation import ROOT, curve, draw, judge, last_loss, parse, training
+
+from ppresnet.config import load
 
 GOOD = {"plain20": [1.0, 1.1], "plain56": [1.3, 1.2], "resnet20": [0.90, 0.95], "resnet56": [0.96, 0.97]}
 
@@ -43,6 +45,13 @@ def test_the_curves_are_drawn(tmp_path: Path) -> None:
     runs = {"plain20": [journal(tmp_path / name, [4.0, 3.0, 2.0, 1.0]) for name in ("a", "b")]}
     draw(runs, tmp_path / "curves.png")
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("name", ["set #2", "a: b", "[1]", "größe \N{SNOWMAN}", 'said "so"'])
+def test_any_name_of_the_data_is_taken_as_it_is(tmp_path: Path, name: str) -> None:
+    network = next(path.stem for path in (ROOT / "configs" / "cifar10").glob("plain*.yaml"))
+    found = training(network, 0, parse(["--data", str(tmp_path / name), "--output", "x"]))
+    assert load(found.recipe, found.overrides).data.root == str(tmp_path / name)
 
 
 def test_data_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:

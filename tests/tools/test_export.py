@@ -1,6 +1,7 @@
 import json
 from pathlib import Path
 
+import bundles
 import export
 import numpy as np
 import pytest
@@ -9,11 +10,15 @@ from classifier import open_classifier
 from scipy.special import expit
 
 from deploy.inference import Predictor
+from deploy.inference.audit import AuditReport, audit
 from ppresnet import cli
 from ppresnet.bundle import ONNX, read_bundle
 from ppresnet.export import stage
 from ppresnet.export.onnx import can_convert
+from ppresnet.layers.sites import promised_sites
+from ppresnet.models import build
 from ppresnet.paddle_api import has_json
+from ppresnet.spec import LCNetSpec, SeparableSpec
 
 FORMATS = {*(("json",) if has_json() else ()), "pdmodel", *(("onnx",) if can_convert() else ())}
 
@@ -51,6 +56,21 @@ def test_a_proved_bundle(run_folder: Path, tmp_path: Path, capsys: pytest.Captur
     assert result["failures"] == []
     assert "parity" in capsys.readouterr().out
     assert not list(tmp_path.glob(".*")), "nothing is left beside the bundle"
+
+
+def test_a_picture_of_a_network_without_fused_sums(tmp_path: Path) -> None:
+    stages = ((SeparableSpec(kernel=3, width=8),),)
+    net = build(LCNetSpec(name="small", num_classes=4, input_size=16, stem=8, stages=stages, hidden=16))
+    bundles.enliven(net)
+    bundles.save_programs(net, tmp_path, 16)
+    export._draw(audit(tmp_path, promised_sites(net), (1, 3, 16, 16)), tmp_path / "block.svg")
+    assert "stages.0.0 as exported" in (tmp_path / "block.svg").read_text()
+
+
+def test_a_network_that_promises_nothing_has_no_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    export._draw(AuditReport((), (), {}), tmp_path / "block.svg")
+    assert "no picture" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_no_parity_no_bundle_and_the_old_one_stays(
@@ -129,3 +149,11 @@ def test_a_folder_that_is_no_bundle_is_not_replaced(
     assert command(run_folder, tmp_path / "bundle") == 2
     assert "not written by ppresnet" in capsys.readouterr().err
     assert contents(tmp_path / "bundle") == {"thesis.txt": b"mine"}
+
+
+def test_a_checkpoint_is_not_replaced_by_its_own_bundle(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    step = tiny_network.save_tiny(tmp_path)
+    before = contents(step)
+    assert command(step, step) == 2
+    assert "would replace" in capsys.readouterr().err
+    assert contents(step) == before

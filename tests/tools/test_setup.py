@@ -232,6 +232,16 @@ def test_what_is_found_is_named(tree: Tree) -> None:
     assert f"found: {old} (3.9.18)" in said
 
 
+def test_an_environment_of_others_is_not_emptied(tree: Tree) -> None:
+    mine = tree.root / ".venv"
+    mine.mkdir()
+    mine.joinpath("pyvenv.cfg").write_text("home = elsewhere")
+    mine.joinpath("letter").write_text("dear")
+    code, said = tree.setup()
+    assert (code, "did not make; move it away" in said) == (2, True)
+    assert sorted(path.name for path in mine.iterdir()) == ["letter", "pyvenv.cfg"]
+
+
 @pytest.mark.parametrize("kind", ["link", "files"])
 def test_nothing_of_others_is_touched(tree: Tree, kind: str) -> None:
     mine = tree.root / "mine"

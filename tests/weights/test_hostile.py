@@ -349,13 +349,20 @@ def test_streams(data: bytes, reason: str) -> None:
     assert reason in refused(Path("x.th"))
 
 
+ZERO_SIZED = "expected sizes that a network can have"
+
+
 def test_safetensors_that_lie() -> None:
     for header, reason in (
         (b'{"w":{"dtype":"F32","shape":[4],"data_offsets":[0,160]}}', "it is no sound safetensors file"),
         (b'{"w":{"dtype":"F8_E4M3","shape":[16],"data_offsets":[0,16]}}', "a tensor has elements of F8_E4M3"),
         (b"{" * 8, "it is no sound safetensors file"),
+        (b'{"w":{"dtype":"F32","shape":[0,1099511627776,1099511627776],"data_offsets":[0,0]}}', ZERO_SIZED),
+        (b'{"w":{"dtype":"F32","shape":[0,16777216,16777216,16777216],"data_offsets":[0,0]}}', ZERO_SIZED),
     ):
-        Path("x.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + bytes(16))
+        Path("x.safetensors").write_bytes(
+            struct.pack("<Q", len(header)) + header + bytes(0 if reason == ZERO_SIZED else 16)
+        )
         assert reason in refused(Path("x.safetensors"))
 
 

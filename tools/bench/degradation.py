@@ -12,6 +12,7 @@ Runs that are finished stay, and one that was stopped goes on; so the command ca
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import sys
 from collections.abc import Mapping, Sequence
@@ -54,7 +55,8 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
 
 def training(network: str, seed: int, wanted: argparse.Namespace) -> Training:
     """Return the training of a network with a seed."""
-    settings = [f"data.root={wanted.data.resolve()}", f"train.epochs={wanted.epochs}", f"seed={seed}"]
+    root = json.dumps(str(wanted.data.resolve()), ensure_ascii=False)  # YAML would take `set #2` for `set`
+    settings = [f"data.root={root}", f"train.epochs={wanted.epochs}", f"seed={seed}"]
     overrides = [SAME, *START.get(network, []), *wanted.overrides, *settings]
     recipe = ROOT / "configs" / "cifar10" / f"{network}.yaml"
     return Training(recipe, wanted.output / f"{network}_seed{seed}", overrides)

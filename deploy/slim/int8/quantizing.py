@@ -76,6 +76,7 @@ def quantize(
     """
     settings = settings or Int8Settings()
     path = resolve(checkpoint)
+    files.expect_apart(output, path)
     held = read(path)
     config = config or from_dict(held.config, str(path))
     subject = subject_of(held, path, config)

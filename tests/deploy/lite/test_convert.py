@@ -16,9 +16,10 @@ from deploy.lite import convert, verify
 from deploy.lite.report import LiteReport
 from ppresnet import cli, files
 from ppresnet.bundle import DEPLOY, GOLDEN, MANIFEST, PDMODEL, Bundle, Deploy, list_files
-from ppresnet.errors import BundleError, PpresnetError
+from ppresnet.errors import BundleError, DataError, PpresnetError, RequestError
 from ppresnet.export.golden import write_golden
 from ppresnet.files import write_manifest
+from ppresnet.pixels import Preprocess
 
 
 def run(bundle: Path, output: Path, *options: str) -> int:
@@ -135,6 +136,7 @@ def test_a_site_that_is_not_fused_ends_with_3(
         (["--target", "arm", "--precision", "int8"], "quantised program"),
         (["--target", "arm", "--program", "inference.json"], "cannot read the .json"),
         (["--target", "arm", "--program", "none.pdmodel"], "no file"),
+        (["--target", "arm", "--program", "inference.pdiparams"], "inference.pdiparams is no Paddle program"),
     ],
 )
 def test_wrong_requests_end_with_2_before_lite_is_asked(
@@ -150,6 +152,17 @@ def test_wrong_requests_end_with_2_before_lite_is_asked(
     assert run(bundle.path, tmp_path / "board", *options) == 2
     assert says in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bundle_is_not_replaced_by_its_own_conversion(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(convert, "prepare", lambda say: pytest.fail("Lite was asked"))
+    for output in (bundle.path, bundle.path.parent):
+        arguments = ["--model", str(bundle.path), "--output", str(output), "--target", "arm"]
+        assert cli.run(convert.main, convert.parse(arguments)) == 2
+        assert "would replace" in capsys.readouterr().err
+    files.verify_manifest(bundle.path)
 
 
 def test_without_an_interpreter_it_ends_with_2_and_says_how_to_get_one(
@@ -210,6 +223,21 @@ def test_verify_compares_first_classes_on_images(x86: Path, bundle: Bundle, tmp_
     found = verify.main(verify.parse(options))
     assert isinstance(found, dict)
     assert found["top1_agreement"] == 100.0
+
+
+def test_verify_takes_images_only_and_names_the_one_that_is_broken(tmp_path: Path) -> None:
+    from PIL import Image
+
+    how = Preprocess(input_size=8, in_channels=3, mean=(0.5,) * 3, std=(0.2,) * 3)
+    (tmp_path / "notes.txt").write_text("which images these are")
+    with pytest.raises(RequestError, match="no image below"):
+        verify._images(tmp_path, 10, how)
+    for number in range(3):
+        Image.new("RGB", (9, 9)).save(tmp_path / f"{number}.png")
+    assert verify._images(tmp_path, 2, how).shape == (2, 3, 8, 8)
+    (tmp_path / "1.png").write_bytes(b"cut")
+    with pytest.raises(DataError, match=r"1\.png cannot be read"):
+        verify._images(tmp_path, 2, how)
 
 
 def test_verify_refuses_altered_folders(x86: Path, arm: Path, tmp_path: Path) -> None:

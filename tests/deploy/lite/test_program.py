@@ -86,7 +86,7 @@ def test_values_whose_names_lite_uses_again_stay_apart(convert: Convert) -> None
     assert len(set(given)) == len(given)
 
 
-@pytest.mark.parametrize("data", [b"", b"\x0a\x05abc", b"\xff" * 40, b'{"base_code": {}}'])
+@pytest.mark.parametrize("data", [b"", b"\x0a\x05abc", b"\xff" * 40, b'{"base_code": {}}', b"\x0a\x04\x22\x02\x0a\x00"])
 def test_other_bytes_are_refused(data: bytes) -> None:
     with pytest.raises(CheckFailedError, match="no Paddle program"):
         read_program(data, "it")
