@@ -81,10 +81,9 @@ def write_json(arguments: argparse.Namespace, result: Result) -> None:
 
 def positive(text: str) -> int:
     """Return a number from 1 on, as the `type` of an argument."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"expected a number from 1 on, found {value}")
-    return value
+    if not (text.isdecimal() and int(text) >= 1):
+        raise argparse.ArgumentTypeError(f"expected a number from 1 on, found '{text}'")
+    return int(text)
 
 
 def tidy_on_sigterm() -> None:

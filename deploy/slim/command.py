@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -58,7 +59,7 @@ def add_importance(made: argparse.ArgumentParser) -> None:
     )
     made.add_argument("--seed", type=int, default=0, metavar="N", help="of random scores (default 0)")
     made.add_argument(
-        "--images", type=count, default=512, metavar="N", help="training images for taylor and obs (%(default)s)"
+        "--images", type=cli.positive, default=512, metavar="N", help="training images for taylor and obs (%(default)s)"
     )
 
 
@@ -124,24 +125,14 @@ def expect_allocation(arguments: argparse.Namespace) -> None:
             )
 
 
-def count(text: str) -> int:
-    """Return a number from 1 on, for argparse."""
-    if not (text.isdecimal() and int(text) >= 1):
-        raise argparse.ArgumentTypeError(f"expected a number from 1 on, found '{text}'")
-    return int(text)
-
-
 def count_or_0(text: str) -> int:
     """Return a number from 0 on, for argparse."""
-    return 0 if text == "0" else count(text)
+    return 0 if text == "0" else cli.positive(text)
 
 
 def share(text: str) -> float:
     """Return a number between 0 and 1, for argparse."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
+    value = _number(text)
     if not 0.0 < value < 1.0:
         raise argparse.ArgumentTypeError(f"expected a share between 0 and 1, such as 0.5, found '{text}'")
     return value
@@ -149,13 +140,18 @@ def share(text: str) -> float:
 
 def share_or_bound(text: str) -> float:
     """Return a number from 0 to 1, for argparse."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
+    value = _number(text)
     if not 0.0 <= value <= 1.0:
         raise argparse.ArgumentTypeError(f"expected a share from 0 to 1, such as 0.5, found '{text}'")
     return value
+
+
+def _number(text: str) -> float:
+    """Return a number, NaN for what is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def scores_of(arguments: argparse.Namespace, config: RunConfig, checkpoint: Checkpoint, graph: Any) -> dict[str, Any]:

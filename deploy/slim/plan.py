@@ -14,7 +14,6 @@ from deploy.slim.command import (
     USUAL_ALLOCATION,
     Opened,
     add_importance,
-    count,
     expect_allocation,
     expect_channels,
     expect_engine,
@@ -170,7 +169,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     made.add_argument("--sensitivity", type=Path, metavar="FILE", help="for --allocation sensitivity")
     made.add_argument("--blocks", action="store_true", help="drop whole residual blocks instead of channels")
     made.add_argument("--round-to", type=int, default=1, choices=(1, 2, 4, 8, 16, 32), help="kept channels (1)")
-    made.add_argument("--minimum", type=count, default=1, metavar="N", help="channels that each group keeps (1)")
+    made.add_argument("--minimum", type=cli.positive, default=1, metavar="N", help="channels that each group keeps (1)")
     made.add_argument("--scope", choices=("all", "trunk", "internal"), default="all", help="groups to cut (all)")
     made.add_argument(
         "--trunk-share",
@@ -180,7 +179,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         help="what density and uniform take from trunk groups (1)",
     )
     made.add_argument("--protect", nargs="*", default=[], metavar="NAME", help="groups that stay; * is a wildcard")
-    made.add_argument("--steps", type=count, default=1, metavar="N", help="score anew between so many cuts (1)")
+    made.add_argument("--steps", type=cli.positive, default=1, metavar="N", help="score anew between so many cuts (1)")
     add_importance(made)
     add_timing(made, "for --latency")
     return made.parse_args(argv)

@@ -8,7 +8,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from deploy.slim.command import MEASURED, add_importance, count, opened, parser, scores_of, share
+from deploy.slim.command import MEASURED, add_importance, opened, parser, scores_of, share
 from ppresnet import cli
 from ppresnet.files import atomic_write
 
@@ -55,7 +55,9 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     made = parser("Measure the accuracy without a share of each channel group; what was measured is not done again.")
     made.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder of the JSON and the PNG")
     made.add_argument("--split", choices=("train", "val"), default="train", help="where images are from (train)")
-    made.add_argument("--subset", type=count, default=1024, metavar="N", help="images to measure on (default 1024)")
+    made.add_argument(
+        "--subset", type=cli.positive, default=1024, metavar="N", help="images to measure on (default 1024)"
+    )
     made.add_argument(
         "--shares", type=share, nargs="+", default=[0.125, 0.25, 0.5, 0.75], metavar="X", help="shares to mask"
     )

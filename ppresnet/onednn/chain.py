@@ -32,6 +32,11 @@ class MovePlan:
         self.there = Conversion(library, source.layout, target.layout)
         self.back = Conversion(library, target.layout, source.layout)
 
+    @property
+    def needed(self) -> bool:
+        """Whether the forms differ."""
+        return self.there.needed
+
 
 class Move(PyLayer):
     """Brings a tensor to another form: `Move.apply(source, plan, session)`."""

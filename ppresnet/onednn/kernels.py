@@ -136,7 +136,7 @@ class Kernels:
     def _run_chain(self, blocks: Sequence[nn.Layer], source: Tensor) -> Tensor:
         shapes = chain_shapes(blocks, source, self.units)
         plan = shapes and self._plan(("chain", *shapes), lambda: ChainPlan(self.library, shapes))
-        if not plan or not plan.enter.there.needed:
+        if not plan or not plan.enter.needed:
             for block in blocks:
                 source = block(source)
             return source

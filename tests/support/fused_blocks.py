@@ -34,7 +34,7 @@ def image_of(block: Residual, batch: int = 3) -> np.ndarray:
 
 
 def run(
-    block: Residual, image: np.ndarray, forward: Callable[[paddle.Tensor], paddle.Tensor | None]
+    block: nn.Layer, image: np.ndarray, forward: Callable[[paddle.Tensor], paddle.Tensor | None]
 ) -> list[np.ndarray]:
     """Output, gradients of the input and of the parameters, running statistics."""
     tensor = paddle.to_tensor(image, stop_gradient=False)
