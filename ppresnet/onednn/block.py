@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
-import paddle
 from paddle import Tensor
 from paddle.autograd import PyLayer
 
@@ -18,6 +17,7 @@ from ppresnet.onednn.relu import ReluPlan, ReluShape
 from ppresnet.onednn.session import Session
 from ppresnet.onednn.unit import KEPT, UnitShape
 from ppresnet.onednn.wide import AnyUnitPlan, unit_plan
+from ppresnet.paddle_api import empty
 
 PARAMETERS = 3
 """Of a unit: weights, scale, shift."""
@@ -52,7 +52,7 @@ class SumPlan:
 
     def run_backward(self, session: Session, output: Tensor, gradient: Tensor) -> Tensor:
         """Return the gradient of both summands."""
-        result = paddle.empty(gradient.shape, "float32")
+        result = empty(gradient.shape)
         self._relu.run_backward(session, output, gradient, result)
         return result
 

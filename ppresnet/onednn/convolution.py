@@ -12,6 +12,7 @@ from ppresnet.onednn.form import Form
 from ppresnet.onednn.kernel import Conversion, Kernel
 from ppresnet.onednn.library import Library, Owned
 from ppresnet.onednn.session import Session
+from ppresnet.paddle_api import empty
 
 Pair = tuple[int, int]
 
@@ -143,7 +144,7 @@ class ConvolutionPlan:
         """Return the source in the layout of the kernels: a new tensor of bytes, or the source itself."""
         if not self.source.needed:
             return source
-        kept = paddle.empty([self.source.size], "uint8")
+        kept = empty([self.source.size], paddle.uint8)
         self.source.leave(session, source.data_ptr(), kept.data_ptr())
         return kept
 
@@ -188,8 +189,8 @@ class ConvolutionPlan:
         return result
 
     def _weights_gradient(self, session: Session, kept: Tensor, weights: Tensor, gradient: int) -> list[Tensor | None]:
-        result = paddle.empty(weights.shape, "float32")
-        bias = paddle.empty(weights.shape[:1], "float32") if self.shape.bias else None
+        result = empty(weights.shape)
+        bias = empty(weights.shape[:1]) if self.shape.bias else None
         landed = self.weights_gradient.landing(session, result.data_ptr())
         addresses = {c.SRC: self.kept_source.enter(session, kept.data_ptr())}
         if bias is not None:

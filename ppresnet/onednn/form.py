@@ -7,6 +7,7 @@ from paddle import Tensor
 
 from ppresnet.onednn.api import FLOAT32, Handle
 from ppresnet.onednn.library import Library
+from ppresnet.paddle_api import empty
 
 _FLOAT_BYTES = 4
 
@@ -19,7 +20,7 @@ class Form(NamedTuple):
         dtype: of the elements, `FLOAT32` or `BFLOAT16`.
         channels: of the tensor.
         shape: of the tensor of Paddle that holds it.
-        kind: dtype of that; `uint8` where it is bytes to Paddle.
+        kind: dtype of that; `paddle.uint8` where it is bytes to Paddle.
         owner: whom the descriptor belongs to.
     """
 
@@ -27,12 +28,12 @@ class Form(NamedTuple):
     dtype: int
     channels: int
     shape: list[int]
-    kind: str
+    kind: Any
     owner: Any
 
     def empty(self) -> Tensor:
         """Return a new tensor of this form."""
-        return paddle.empty(self.shape, self.kind)
+        return empty(self.shape, self.kind)
 
 
 Whereto: TypeAlias = Form | Literal["plain", "inner"]
@@ -42,14 +43,14 @@ Whereto: TypeAlias = Form | Literal["plain", "inner"]
 def plain(library: Library, shape: tuple[int, ...]) -> Form:
     """Return the form of an ordinary tensor, float32 [batch, channels, height, width]."""
     owner = library.plain(shape)
-    return Form(owner.value, FLOAT32, shape[1], list(shape), "float32", owner)
+    return Form(owner.value, FLOAT32, shape[1], list(shape), paddle.float32, owner)
 
 
 def within(library: Library, layout: Handle, dtype: int, channels: int, owner: object) -> Form:
     """Return the form of what only kernels see: bytes."""
-    return Form(layout, dtype, channels, [library.size(layout)], "uint8", owner)
+    return Form(layout, dtype, channels, [library.size(layout)], paddle.uint8, owner)
 
 
 def between(library: Library, layout: Handle, channels: int, owner: object) -> Form:
     """Return the form of what is passed on from kernels to kernels with a gradient: a row of float32."""
-    return Form(layout, FLOAT32, channels, [library.size(layout) // _FLOAT_BYTES], "float32", owner)
+    return Form(layout, FLOAT32, channels, [library.size(layout) // _FLOAT_BYTES], paddle.float32, owner)

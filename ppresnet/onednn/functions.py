@@ -11,6 +11,7 @@ from ppresnet.onednn.batch_norm import Normalised, NormPlan, Statistics
 from ppresnet.onednn.convolution import ConvolutionPlan
 from ppresnet.onednn.relu import ReluPlan
 from ppresnet.onednn.session import Session
+from ppresnet.paddle_api import empty
 
 
 class Convolution(PyLayer):
@@ -23,7 +24,7 @@ class Convolution(PyLayer):
         """Return float32 [batch, output channels, height, width]."""
         session.begin()
         needs, source = wanted(source, weights, bias), contiguous(source)
-        result = paddle.empty(list(plan.shape.destination), "float32")
+        result = empty(list(plan.shape.destination))
         kept = plan.keep_source(session, source)
         plan.run(session, kept, weights, bias, result)
         context.save_for_backward(kept, weights)
@@ -71,7 +72,7 @@ class BatchNorm(PyLayer):
         gradient = first_order(gradient)
         context.session.begin()
         source, scale, *kept = context.saved_tensor()
-        result = paddle.empty(source.shape, "float32")
+        result = empty(source.shape)
         _, *others = context.plan.run_backward(
             context.session, source.data_ptr(), scale, Normalised(*kept), gradient, result.data_ptr()
         )
@@ -86,7 +87,7 @@ class Relu(PyLayer):
         """Return float32 of the shape of the source."""
         session.begin()
         source = contiguous(source)
-        result = paddle.empty(source.shape, "float32")
+        result = empty(source.shape)
         plan.run(session, source, result)
         context.save_for_backward(result.detach())  # the result itself would keep its graph, and that the result
         context.plan, context.session = plan, session
@@ -97,7 +98,7 @@ class Relu(PyLayer):
         """Return the gradient of the source."""
         gradient = first_order(gradient)
         context.session.begin()
-        result = paddle.empty(gradient.shape, "float32")
+        result = empty(gradient.shape)
         context.plan.run_backward(context.session, *context.saved_tensor(), gradient, result)
         return result
 

@@ -31,6 +31,7 @@ class Kernel:
         }
         pairs = [Argument(argument, memory.value) for argument, memory in self._memories.items()]
         self._arguments = (Argument * len(pairs))(*pairs)
+        self._addresses: dict[int, int] = {}
         self._lock = threading.Lock()
 
     def size(self, argument: int) -> int:
@@ -50,11 +51,16 @@ class Kernel:
         library = self.library
         with self._lock:
             for argument, address in addresses.items():
-                library.set_address(self._memories[argument].value, address)
+                self._place(argument, address)
             if self._scratchpad_size:
-                library.set_address(self._memories[SCRATCHPAD].value, session.borrow(self._scratchpad_size))
+                self._place(SCRATCHPAD, session.borrow(self._scratchpad_size))
             library.execute(self._primitive.value, session.stream.value, len(self._arguments), self._arguments)
             library.wait(session.stream.value)
+
+    def _place(self, argument: int, address: int) -> None:
+        if self._addresses.get(argument) != address:  # a look is quicker than a call
+            self.library.set_address(self._memories[argument].value, address)
+            self._addresses[argument] = address
 
 
 class Conversion:

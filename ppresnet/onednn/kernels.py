@@ -22,6 +22,7 @@ from ppresnet.onednn.shapes import block_shapes, chain_shapes, convolution_shape
 from ppresnet.onednn.unit import Unit
 from ppresnet.onednn.wide import unit_plan
 from ppresnet.onednn.zero_pad import PadPlan, PadShape, ZeroPad
+from ppresnet.paddle_api import empty
 
 PLANS = 512  # a DenseNet-121 has about 200 different layers
 Plan = TypeVar("Plan")
@@ -179,7 +180,7 @@ def statistics_of(layer: nn.BatchNorm2D) -> Statistics:
     """Return the running statistics where a normalisation uses them in training too, else room for those of a batch."""
     if layer._use_global_stats:
         return Statistics(layer._mean, layer._variance)
-    return Statistics(*(paddle.empty(layer.weight.shape, "float32") for _ in range(2)))
+    return Statistics(*(empty(layer.weight.shape) for _ in range(2)))
 
 
 @paddle.no_grad()  # type: ignore[untyped-decorator]

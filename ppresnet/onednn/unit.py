@@ -14,6 +14,7 @@ from ppresnet.onednn.form import Form, Whereto
 from ppresnet.onednn.functions import contiguous, first_order, only, wanted
 from ppresnet.onednn.library import Library
 from ppresnet.onednn.session import Session
+from ppresnet.paddle_api import empty
 
 KEPT = 7
 """How many tensors the gradient of a unit needs."""
@@ -60,7 +61,7 @@ class UnitPlan:
     ) -> tuple[Tensor, list[Tensor]]:
         """Return the output, and the `KEPT` tensors that `run_backward` wants."""
         session.begin()
-        convolved = paddle.empty([self.norm.source_size], "uint8")
+        convolved = empty([self.norm.source_size], paddle.uint8)
         source = self.convolution.keep_source(session, source)
         self.convolution.run(session, source, weights, None, convolved)
         result, normalised = self.norm.run(session, convolved.data_ptr(), scale, shift, statistics)

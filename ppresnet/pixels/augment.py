@@ -44,8 +44,7 @@ class RandomCrop(Frozen):
         top, left = int(rng.integers(free_rows + 1)), int(rng.integers(free_columns + 1))
         if self.padding_mode != "constant":
             rows, columns = (padded_indices(side, pad, self.padding_mode) for side in (height, width))
-            cropped: NDArray[np.uint8] = image[rows[top : top + size, None], columns[left : left + size]]
-            return cropped
+            return image.take(rows[top : top + size], axis=0).take(columns[left : left + size], axis=1)
         padded = np.zeros((height + 2 * pad, width + 2 * pad, channels), np.uint8)
         padded[pad : pad + height, pad : pad + width] = image
         return padded[top : top + size, left : left + size]
