@@ -4,7 +4,7 @@ import math
 
 from paddle import Tensor, nn
 
-from ppresnet.layers import ConvNorm, DepthwiseSeparable, Level, activation
+from ppresnet.layers import ConvNorm, DepthwiseSeparable, Level, Stage, activation
 from ppresnet.layers.conv import kaiming_fan_out
 from ppresnet.models.staged import StagedNetwork
 from ppresnet.spec import LCNetSpec
@@ -29,7 +29,7 @@ class LCNet(StagedNetwork):
                 shape = (channels, block.width, block.kernel, block.stride, block.reduced)
                 blocks.append(DepthwiseSeparable(*shape, spec.act, spec.norm))
                 channels, stride = block.width, stride * block.stride
-            stages.append(nn.Sequential(*blocks))
+            stages.append(Stage(*blocks))
             levels.append(Level(channels, stride))
         self.stages = nn.Sequential(*stages)
         self.pyramid = tuple(levels)

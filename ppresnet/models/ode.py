@@ -2,7 +2,7 @@
 
 from paddle import nn
 
-from ppresnet.layers import BasicBlock, CifarStem, Head, Level
+from ppresnet.layers import BasicBlock, CifarStem, Head, Level, Stage
 from ppresnet.layers.drop_path import linear_rates
 from ppresnet.layers.ode import ODEBlock
 from ppresnet.layers.ode_function import ODEFunction
@@ -35,7 +35,7 @@ class ODENet(StagedNetwork):
                 blocks.append(_entry(stage, channels, spec, next(rates)))
                 channels, stride = stage.entry.widths[-1], stride * stage.entry.stride
             blocks.append(_continuous(stage, channels, spec, next(rates)))
-            stages.append(nn.Sequential(*blocks))
+            stages.append(Stage(*blocks))
             levels.append(Level(channels, stride))
         self.stages = nn.Sequential(*stages)
         self.pyramid = tuple(levels)

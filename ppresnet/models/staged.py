@@ -32,11 +32,10 @@ class StagedNetwork(nn.Layer):
         return self.head(self.features(image_NCHW)[-1])
 
     def _maps(self, image_NCHW: Tensor) -> list[Tensor]:
-        x_NCHW = self.stem(image_NCHW)
-        maps = []
-        for stage in self.stages:
-            x_NCHW = stage(x_NCHW)
-            maps.append(x_NCHW)
+        first, *others = self.stages
+        maps = [first(image_NCHW, before=self.stem)]
+        for stage in others:
+            maps.append(stage(maps[-1]))
         return maps
 
 

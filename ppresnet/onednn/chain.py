@@ -1,4 +1,4 @@
-"""Blocks with identity skips one behind another: what they pass on keeps the kernels' layout."""
+"""Blocks with identity skips one behind another, a unit before them: what they pass on keeps the kernels' layout."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from ppresnet.onednn.functions import contiguous, first_order
 from ppresnet.onednn.kernel import Conversion
 from ppresnet.onednn.library import Library
 from ppresnet.onednn.session import Session
+from ppresnet.onednn.unit import UnitShape
+from ppresnet.onednn.wide import unit_plan
 
 
 class MovePlan:
@@ -59,17 +61,19 @@ class Move(PyLayer):
 
 
 class ChainPlan:
-    """The primitives of blocks with identity skips, one behind another.
+    """The primitives of blocks with identity skips, one behind another, and of a unit before them.
 
-    Between them tensors have the layout that the convolutions like best. The results are those of the single blocks to
+    Between them tensors have the layout that the convolutions like best. The results are those of the single layers to
     the bit. All is float32.
 
     Args:
         library: the library.
         shapes: of the blocks, all from one shape to the same.
+        unit: the shape of the unit; None: there is none.
 
     Attributes:
         blocks: of each block its primitives.
+        unit: the primitives of the unit.
         enter: from a plain tensor to the layout between.
         leave: back from there.
 
@@ -77,11 +81,12 @@ class ChainPlan:
         OneDnnError: `unimplemented` where oneDNN has no such kernel.
     """
 
-    def __init__(self, library: Library, shapes: Sequence[BlockShape]) -> None:
+    def __init__(self, library: Library, shapes: Sequence[BlockShape], unit: UnitShape | None = None) -> None:
         outside, inside = plain(library, shapes[0][-1].norm.source), _liked(library, shapes[0][0].convolution)
         self.enter, self.leave = MovePlan(library, outside, inside), MovePlan(library, inside, outside)
         made = {shape: BlockPlan(library, shape, FLOAT32, inside) for shape in dict.fromkeys(shapes)}
         self.blocks = [made[shape] for shape in shapes]
+        self.unit = None if unit is None else unit_plan(library, unit, FLOAT32, after=inside)
 
 
 def _liked(library: Library, shape: ConvolutionShape) -> Form:

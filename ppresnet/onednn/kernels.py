@@ -18,9 +18,17 @@ from ppresnet.onednn.functions import BatchNorm, Convolution, Relu
 from ppresnet.onednn.library import Library, OneDnnError
 from ppresnet.onednn.relu import ReluPlan, ReluShape
 from ppresnet.onednn.session import Session
-from ppresnet.onednn.shapes import block_shapes, chain_shapes, convolution_shape, normalises, runs_here, unit_shape
+from ppresnet.onednn.shapes import (
+    block_shapes,
+    chain_shapes,
+    convolution_shape,
+    normalises,
+    runs_here,
+    unit_shape,
+    watched,
+)
 from ppresnet.onednn.unit import Unit
-from ppresnet.onednn.wide import unit_plan
+from ppresnet.onednn.wide import AnyUnitPlan, unit_plan
 from ppresnet.onednn.zero_pad import PadPlan, PadShape, ZeroPad
 from ppresnet.paddle_api import empty
 
@@ -97,11 +105,15 @@ class Kernels:
         plan = self._plan(shape, lambda: unit_plan(self.library, shape, self.compute))
         if plan is None:
             return None
+        result = self._run_planned_unit(layer, plan, source)
+        return result if shape.norm.relu else layer.act(result)
+
+    def _run_planned_unit(self, layer: nn.Layer, plan: AnyUnitPlan, source: Tensor) -> Tensor:
         convolution, norm = layer.conv, layer.norm
         statistics = statistics_of(norm)
         result = Unit.apply(source, convolution.weight, norm.weight, norm.bias, plan, self._session, statistics)
         move_statistics(norm, statistics)
-        return result if shape.norm.relu else layer.act(result)
+        return result
 
     def run_block(self, layer: nn.Layer, source: Tensor) -> Tensor | None:
         """Return act(skip(x) + branch(x)) of a layer with `branch`, a chain of units, `skip` and `act`, a ReLU."""
@@ -116,35 +128,53 @@ class Kernels:
             return layer.act(identity + layer.branch(source))  # which broadcasts it or refuses
         return self._run_branch(layer, plan, source, None if identity is source else identity)
 
-    def run_stage(self, stage: Iterable[nn.Layer], source: Tensor) -> Tensor | None:
-        """Return what blocks give one behind another; what those with an identity skip pass on keeps its layout.
+    def run_stage(self, stage: Iterable[nn.Layer], source: Tensor, before: nn.Layer | None = None) -> Tensor | None:
+        """Return what blocks give one behind another, of `before(source)` where there is a layer before them.
 
+        What those with an identity skip pass on keeps its layout, and what a unit gives them that is the layer before.
         Only in float32: with bfloat16 every block changes the type of what comes and goes, and the layout with it.
         """
-        blocks = list(stage)
-        chain = list(takewhile(self._keeps, reversed(blocks)))[::-1]
+        layers = [*([] if before is None else [before]), *stage]
+        chain = list(takewhile(self._keeps, reversed(layers)))[::-1]
         if self.compute != FLOAT32 or len(chain) < 2:
             return None
-        for block in blocks[: -len(chain)]:
-            source = block(source)
-        return self._run_chain(chain, source)
+        ahead = layers[: -len(chain)]
+        unit = ahead.pop() if ahead and self._gives(ahead[-1]) else None
+        for layer in ahead:
+            source = layer(source)
+        return self._run_chain(unit, chain, source)
 
     def _keeps(self, block: nn.Layer) -> bool:
         """Return whether a block adds its input to its branch, and does so by the forward of such blocks."""
-        known = any(isinstance(block, kind) and type(block).forward is kind.forward for kind in self.blocks)
-        return known and type(block.skip) in self.identities
+        return _is(block, self.blocks) and type(block.skip) in self.identities
 
-    def _run_chain(self, blocks: Sequence[nn.Layer], source: Tensor) -> Tensor:
-        shapes = chain_shapes(blocks, source, self.units)
-        plan = shapes and self._plan(("chain", *shapes), lambda: ChainPlan(self.library, shapes))
-        if not plan or not plan.enter.needed:
-            for block in blocks:
-                source = block(source)
+    def _gives(self, layer: nn.Layer) -> bool:
+        """Return whether a layer is a unit with a ReLU and the forward of units, and nobody looks at its output."""
+        return _is(layer, self.units) and type(layer.act) is nn.ReLU and not watched(layer)
+
+    def _run_chain(self, unit: nn.Layer | None, blocks: Sequence[nn.Layer], source: Tensor) -> Tensor:
+        plan = self._chain_plan(unit, blocks, source)
+        if plan is None:
+            for layer in (*([] if unit is None else [unit]), *blocks):
+                source = layer(source)
             return source
-        within = Move.apply(source, plan.enter, self._session)
+        if unit is None or plan.unit is None:
+            within = Move.apply(source, plan.enter, self._session)
+        else:
+            within = self._run_planned_unit(unit, plan.unit, source)
         for block, own in zip(blocks, plan.blocks, strict=True):
             within = self._run_branch(block, own, within, None)
         return Move.apply(within, plan.leave, self._session)
+
+    def _chain_plan(self, unit: nn.Layer | None, blocks: Sequence[nn.Layer], source: Tensor) -> ChainPlan | None:
+        first = None if unit is None else unit_shape(unit, source)
+        if unit is not None and first is None:
+            return None
+        shapes = chain_shapes(blocks, source, self.units, None if first is None else first.convolution.destination)
+        if shapes is None:
+            return None
+        plan = self._plan(("chain", first, *shapes), lambda: ChainPlan(self.library, shapes, first))
+        return plan if plan is not None and plan.enter.needed else None
 
     def _run_branch(self, layer: nn.Layer, plan: BlockPlan, source: Tensor, identity: Tensor | None) -> Tensor:
         statistics = [statistics_of(unit.norm) for unit in layer.branch]
@@ -174,6 +204,10 @@ class Kernels:
 
         key = (shape, self.compute, self.library.threads())
         return self.cache.get(key, make_or_tell)  # type: ignore[no-any-return]
+
+
+def _is(layer: nn.Layer, kinds: Iterable[type[nn.Layer]]) -> bool:
+    return any(isinstance(layer, kind) and type(layer).forward is kind.forward for kind in kinds)
 
 
 def statistics_of(layer: nn.BatchNorm2D) -> Statistics:

@@ -92,8 +92,17 @@ def unit_shape(layer: nn.Layer, source: Any, shape: tuple[int, ...] | None = Non
     return UnitShape(found, NormShape(found.destination, norm._epsilon, relu, frozen))
 
 
-def block_shapes(layer: nn.Layer, source: Any, units: tuple[type[nn.Layer], ...]) -> BlockShape | None:
-    """Return the shapes of the units of a block's branch where these kernels can run it as one, else None."""
+def block_shapes(
+    layer: nn.Layer, source: Any, units: tuple[type[nn.Layer], ...], shape: tuple[int, ...] | None = None
+) -> BlockShape | None:
+    """Return the shapes of the units of a block's branch where these kernels can run it as one, else None.
+
+    Args:
+        layer: with a chain of units `branch`, a `skip` and an `act`.
+        source: the input of the block, or an earlier tensor that it is made of.
+        units: classes of units.
+        shape: of the input; None: that of `source`.
+    """
     branch, others = layer.branch, set(layer._sub_layers) - {"branch", "skip", "act"}
     if (
         type(layer.act) is not nn.ReLU
@@ -102,25 +111,33 @@ def block_shapes(layer: nn.Layer, source: Any, units: tuple[type[nn.Layer], ...]
         or watched(*layer.children(), *branch)
     ):
         return None
-    shapes: list[UnitShape] = []
+    found: list[UnitShape] = []
     for unit in branch:
-        shape = unit_shape(unit, source, shapes[-1].convolution.destination if shapes else None)
-        if shape is None or type(unit.act) is not (nn.Identity if unit is branch[-1] else nn.ReLU):
+        own = unit_shape(unit, source, found[-1].convolution.destination if found else shape)
+        if own is None or type(unit.act) is not (nn.Identity if unit is branch[-1] else nn.ReLU):
             return None
-        shapes.append(shape)
-    return tuple(shapes)
+        found.append(own)
+    return tuple(found)
 
 
 def chain_shapes(
-    blocks: Sequence[nn.Layer], source: Any, units: tuple[type[nn.Layer], ...]
+    blocks: Sequence[nn.Layer], source: Any, units: tuple[type[nn.Layer], ...], shape: tuple[int, ...] | None = None
 ) -> tuple[BlockShape, ...] | None:
-    """Return the shapes of blocks that these kernels can run as one each, all from the shape of `source` to it.
+    """Return the shapes of blocks that these kernels can run as one each, all from one shape to the same.
 
-    None stands for what they cannot, or would fill up with channels of zeros.
+    Args:
+        blocks: one behind another.
+        source: the input of the first, or an earlier tensor that it is made of.
+        units: classes of units.
+        shape: of the input; None: that of `source`.
+
+    Returns:
+        None for what they cannot run, or would fill up with channels of zeros.
     """
-    found = [None if watched(block) else block_shapes(block, source, units) for block in blocks]
-    shapes = tuple(shape for shape in found if shape is not None and shape[-1].norm.source == tuple(source.shape))
-    return shapes if len(shapes) == len(blocks) and source.shape[1] % BLOCK == 0 else None
+    taken = tuple(shape or source.shape)
+    found = [None if watched(block) else block_shapes(block, source, units, shape) for block in blocks]
+    shapes = tuple(one for one in found if one is not None and one[-1].norm.source == taken)
+    return shapes if len(shapes) == len(blocks) and taken[1] % BLOCK == 0 else None
 
 
 def watched(*layers: nn.Layer) -> bool:

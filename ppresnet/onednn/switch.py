@@ -44,8 +44,8 @@ def enable(
         blocks: classes whose forward is act(skip(x) + branch(x)) of attributes with these names, and with others that
             change nothing if they are `nn.Identity`; where the branch is a chain of units, it is run as one.
         pads: classes that take every `stride`-th pixel, and put `before` and `after` zero channels around it.
-        stages: classes that run the layers they consist of one behind another; what lies between such blocks with
-            identity skips keeps the layout of the kernels.
+        stages: classes that run the layers they consist of one behind another, after a layer `before` where their
+            forward is given one; what lies between such blocks with identity skips keeps the layout of the kernels.
         identities: classes of skips that return their input.
 
     Raises:
@@ -116,11 +116,11 @@ def library_path() -> Path:
 def _run(
     kind: Literal["convolve", "normalise", "rectify", "run_unit", "run_block", "run_stage", "pad"],
     layer: nn.Layer,
-    source: Tensor,
+    *arguments: Any,
 ) -> Tensor | None:
     if _kernels is None or not paddle.in_dynamic_mode():
         return None
-    return getattr(_kernels, kind)(layer, source)
+    return getattr(_kernels, kind)(layer, *arguments)
 
 
 # `to_static` wants the first argument to be called `self`.
@@ -149,9 +149,9 @@ def _block(self: nn.Layer, x_NCHW: Tensor) -> Tensor:
     return result if result is not None else _own_forward(self)(self, x_NCHW)
 
 
-def _stage(self: nn.Layer, input: Tensor) -> Tensor:
-    result = _run("run_stage", self, input)
-    return result if result is not None else _own_forward(self)(self, input)
+def _stage(self: nn.Layer, x_NCHW: Tensor, before: nn.Layer | None = None) -> Tensor:
+    result = _run("run_stage", self, x_NCHW, before)
+    return result if result is not None else _own_forward(self)(self, x_NCHW, before)
 
 
 def _pad(self: nn.Layer, x_NCHW: Tensor) -> Tensor:

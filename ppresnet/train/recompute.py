@@ -55,7 +55,14 @@ def stages_of(model: nn.Layer) -> list[nn.Sequential]:
     return stages
 
 
-def _forward(stage: nn.Sequential, segments: Sequence[Sequence[nn.Layer]], repeated: int, x: Tensor) -> Tensor:
+def _forward(
+    stage: nn.Sequential,
+    segments: Sequence[Sequence[nn.Layer]],
+    repeated: int,
+    x: Tensor,
+    before: nn.Layer | None = None,
+) -> Tensor:
+    x = x if before is None else before(x)
     repeat = stage.training and paddle.in_dynamic_mode() and paddle.is_grad_enabled()
     for number, blocks in enumerate(segments, start=1):
         wanted = repeat and number <= repeated and _learns(blocks, x)

@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import paddle
 import pytest
 from fused_blocks import block_of, image_of, run
-from paddle import Tensor
+from paddle import Tensor, nn
 
-from ppresnet.layers import BasicBlock, Bottleneck, ConvNorm, IdentitySkip, Residual, Stage, basic_branch
+from ppresnet import models
+from ppresnet.layers import BasicBlock, Bottleneck, CifarStem, ConvNorm, IdentitySkip, Residual, Stage, basic_branch
 from ppresnet.onednn import Kernels, Library
 from ppresnet.onednn.api import BFLOAT16, FLOAT32
 
@@ -45,6 +47,51 @@ def test_stage_equals_its_blocks_to_the_bit(fused: Kernels, monkeypatch: pytest.
     monkeypatch.setattr(Kernels, "run_stage", lambda *_: None)
     apart = run(stage, image_of(stage[0]), stage)
     assert [one.tobytes() for one in together] == [one.tobytes() for one in apart]
+
+
+def opened(stage: Stage, stem: ConvNorm) -> tuple[nn.Layer, Callable[[Tensor], Tensor]]:
+    """Both as one layer, and a forward that gives the stem to the stage."""
+    return nn.Sequential(stem, stage), lambda image: stage(image, before=stem)
+
+
+def test_unit_before_a_stage_gives_its_layout_at_once_and_the_same_bits(fused: Kernels) -> None:
+    both, forward = opened(stage_of("basic"), CifarStem(3, 16, "relu"))
+    image = np.random.default_rng(1).standard_normal((3, 3, 9, 12)).astype("float32")
+    start = {key: value.numpy() for key, value in both.state_dict().items()}
+    together = run(both, image, forward)
+    assert [shape[1] is not None for shape, *_ in fused.cache._values if shape[0] == "chain"] == [True]
+    both.set_state_dict(start)
+    apart = run(both, image, both)
+    assert [one.tobytes() for one in together] == [one.tobytes() for one in apart]
+
+
+def test_networks_give_their_stem_to_the_first_stage(fused: Kernels) -> None:
+    models.create("cifar_resnet20", in_channels=3)(paddle.rand([2, 3, 8, 8]))
+    units = [shape[1] for shape, *_ in fused.cache._values if shape[0] == "chain"]
+    assert [unit is not None for unit in units] == [True, False, False]
+
+
+def seen(stem: ConvNorm) -> None:
+    stem.register_forward_post_hook(lambda _, inputs, output: output + 1)
+
+
+def without_activation(stem: ConvNorm) -> None:
+    stem.act = nn.Identity()
+
+
+def with_bias(stem: ConvNorm) -> None:
+    stem.conv = nn.Conv2D(3, 16, 3, padding=1)
+
+
+@pytest.mark.parametrize("change", [seen, without_activation, with_bias])
+def test_other_layers_before_a_stage_run_by_themselves(fused: Kernels, change: Callable[[ConvNorm], None]) -> None:
+    stem = CifarStem(3, 16, "relu")
+    change(stem)
+    both, forward = opened(stage_of("basic"), stem)
+    image = paddle.rand([2, 3, 6, 6])
+    found = forward(image)
+    assert all(shape[1] is None for shape, *_ in fused.cache._values if shape[0] == "chain")
+    assert found.numpy().tobytes() == both(image).numpy().tobytes()
 
 
 def test_frozen_parts_get_no_gradient(fused: Kernels) -> None:
