@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from bench.recompute import judge as judge_recompute
 from bench.training import judge as judge_training
+from bench.training import rows as rows_of_training
 
 FINE = {"above_built_mb": 0.36, "seconds": 1.3, "bit_equal": True}
 
@@ -42,3 +43,23 @@ def test_too_slow_kernels_are_named() -> None:
         "resnet50, fp32: times_pytorch is 1.10, expected 1.2 or more",
         "resnet50, fp32: times_stock is 3.90, expected 4.0 or more",
     ]
+
+
+def run_of(seconds: float) -> dict[str, Any]:
+    return {
+        "seconds": [9.0, 9.0, seconds],
+        "peak_memory_mb": 1,
+        "cores": [2, 2, 2],
+        "load": 0,
+        "parameters": 1,
+        "used": "",
+    }
+
+
+def test_ratios_are_taken_within_rounds_and_to_the_faster_layout() -> None:
+    seconds = {"onednn": (1, 8, 2), "torch_nchw_fp32": (4, 40, 9), "torch_channels_last_fp32": (1.5, 10, 3)}
+    runs = {setting: [run_of(one) for one in of] for setting, of in seconds.items()}
+    ours, nchw, last = rows_of_training(runs, "cifar_resnet20")
+    assert ours["images_per_second"] == 128 / 2
+    assert [one["times_pytorch"] for one in (ours, nchw, last)] == [1.5, 1 / 3, 1]
+    assert ours["times_stock"] is None

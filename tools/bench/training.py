@@ -2,8 +2,9 @@
 
 Every run is a fresh process, and all settings take turns, round by round; the first two steps of a run are not counted.
 `cores` says how many cores a run really had: where it is well below the threads, others were using the machine and the
-numbers mean little. It is there to check that oneDNN is at least 4 times stock Paddle on `resnet50` and 3.5 times on
-`cifar_resnet20`, 1.2 times the faster PyTorch in float32, and 0.7 times that in bfloat16.
+numbers mean little. Ratios are taken within each round, since the speed of a machine may change from one to the next.
+It is there to check that oneDNN is at least 4 times stock Paddle on `resnet50` and 3.5 times on `cifar_resnet20`, 1.2
+times the faster PyTorch in float32, and 0.7 times that in bfloat16.
 
     python tools/bench/training.py --torch-python OTHER_VENV/bin/python --json FILE
 """
@@ -74,10 +75,22 @@ def run(setting: str, model: str, steps: int | None, python: str) -> dict[str, A
 
 
 def rows(runs: dict[str, list[dict[str, Any]]], model: str) -> list[dict[str, Any]]:
-    """Return one row a setting: medians over all counted steps, and ratios."""
+    """Return one row a setting: medians over all counted steps, and over the rounds of the ratios within each."""
     batch = WORKLOADS[model][0]
     speed = {s: batch / statistics.median(t for r in of for t in r["seconds"][WARM_UP:]) for s, of in runs.items()}
-    torch = {c: [speed[s] for s in speed if s in PYTORCH and s.endswith(c)] for c in TIMES_PYTORCH}
+    of_rounds: dict[str, list[float]] = {
+        s: [statistics.median(r["seconds"][WARM_UP:]) for r in of] for s, of in runs.items()
+    }
+    fastest = {
+        compute: max((s for s in speed if s in PYTORCH and s.endswith(compute)), key=speed.__getitem__, default="none")
+        for compute in TIMES_PYTORCH
+    }
+
+    def ratio(setting: str, other: str) -> float | None:
+        if other not in of_rounds:
+            return None
+        return statistics.median(b / a for a, b in zip(of_rounds[setting], of_rounds[other], strict=True))
+
     found = []
     for setting, of in runs.items():
         compute = "bf16" if "bf16" in setting else "fp32"
@@ -85,8 +98,8 @@ def rows(runs: dict[str, list[dict[str, Any]]], model: str) -> list[dict[str, An
             "model": model,
             "setting": setting,
             "images_per_second": speed[setting],
-            "times_stock": speed[setting] / speed["stock"] if "stock" in speed else None,
-            "times_pytorch": speed[setting] / max(torch[compute]) if torch[compute] else None,
+            "times_stock": ratio(setting, "stock"),
+            "times_pytorch": ratio(setting, fastest[compute]),
             "peak_memory_mb": max(r["peak_memory_mb"] for r in of),
             "cores": statistics.mean(c for r in of for c in r["cores"][WARM_UP:]),
             "load": statistics.mean(r["load"] for r in of),
