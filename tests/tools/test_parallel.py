@@ -136,7 +136,9 @@ def test_when_one_process_is_killed_all_end(started: Started) -> None:
     os.kill(second, signal.SIGKILL)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 1, errors
-    assert "was killed by SIGKILL" in errors and errors.count("error: ") == 1
+    # The launcher may see the other process fail, which lost the connection, before it sees this one.
+    killed = "process 1 was killed by SIGKILL" in errors or "process 1 ended without a result" in errors
+    assert killed and errors.count("error: ") == 1
 
 
 def _words(pid: int) -> list[str]:
