@@ -8,4 +8,4 @@ class Stage(nn.Sequential):
 
     def forward(self, x_NCHW: Tensor, before: nn.Layer | None = None) -> Tensor:
         """Return what the blocks make of a tensor, or of what a layer before them, not one of theirs, makes of it."""
-        return super().forward(x_NCHW if before is None else before(x_NCHW))
+        return nn.Sequential.forward(self, x_NCHW if before is None else before(x_NCHW))  # Paddle 2.6 traces no super()

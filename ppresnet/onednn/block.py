@@ -27,10 +27,10 @@ BlockShape: TypeAlias = tuple[UnitShape, ...]
 
 
 class SumPlan:
-    """The primitives of relu(a + b) of so many float32 numbers each."""
+    """The primitives of relu(a + b) of so many numbers of a type each."""
 
-    def __init__(self, library: Library, numbers: int) -> None:
-        row = library.plain([numbers])
+    def __init__(self, library: Library, numbers: int, dtype: int) -> None:
+        row = library.plain([numbers], dtype)
         names = (c.SRC, c.SECOND_SRC, c.DST)
         self._rectified, self._alone = (
             Kernel(
@@ -43,7 +43,7 @@ class SumPlan:
             )
             for attributes in (library.with_relu(), library.attributes)
         )  # fmt: skip
-        self._relu = ReluPlan(library, ReluShape((numbers,)))
+        self._relu = ReluPlan(library, ReluShape((numbers,), dtype))
 
     def run(self, session: Session, identity: Tensor, out: Tensor) -> None:
         """Put relu(identity + out) in the place of `out`; only the first source may be the destination too."""
@@ -52,7 +52,7 @@ class SumPlan:
 
     def run_backward(self, session: Session, output: Tensor, gradient: Tensor) -> Tensor:
         """Return the gradient of both summands."""
-        result = empty(gradient.shape)
+        result = empty(gradient.shape, gradient.dtype)
         self._relu.run_backward(session, output, gradient, result)
         return result
 
@@ -68,7 +68,7 @@ class BlockPlan:
         library: the library.
         shapes: of the units; all but the last have a ReLU.
         compute: type of the kernels' inputs, `FLOAT32` or `BFLOAT16`.
-        form: of the source, the identity and the output, float32, and of their gradients; None: plain.
+        form: of the source, the identity and the output, and of their gradients; None: plain.
 
     Raises:
         OneDnnError: `unimplemented` where oneDNN has no such kernel.
@@ -88,7 +88,7 @@ class BlockPlan:
             whereto: Whereto = "inner" if number < len(shapes) else form or "plain"
             self.units.append(unit_plan(library, shape, compute, given, whereto, widen=dense))
             given = self.units[-1].form
-        self.sum = SumPlan(library, math.prod(result.shape))
+        self.sum = SumPlan(library, math.prod(result.shape), result.dtype)
 
 
 class Block(PyLayer):

@@ -8,7 +8,7 @@ from typing import Any
 from paddle import Tensor
 from paddle.autograd import PyLayer
 
-from ppresnet.onednn.api import FLOAT32, SRC
+from ppresnet.onednn.api import SRC
 from ppresnet.onednn.block import BlockPlan, BlockShape
 from ppresnet.onednn.convolution import ConvolutionPlan, ConvolutionShape
 from ppresnet.onednn.form import Form, between, plain
@@ -64,11 +64,13 @@ class ChainPlan:
     """The primitives of blocks with identity skips, one behind another, and of a unit before them.
 
     Between them tensors have the layout that the convolutions like best. The results are those of the single layers to
-    the bit. All is float32.
+    the bit in float32. With bfloat16 they have that type too, so that they take half the memory: in training a block
+    waits for it, not for its sums.
 
     Args:
         library: the library.
         shapes: of the blocks, all from one shape to the same.
+        compute: type of the kernels' inputs, `FLOAT32` or `BFLOAT16`, and of the tensors between the blocks.
         unit: the shape of the unit; None: there is none.
 
     Attributes:
@@ -81,15 +83,17 @@ class ChainPlan:
         OneDnnError: `unimplemented` where oneDNN has no such kernel.
     """
 
-    def __init__(self, library: Library, shapes: Sequence[BlockShape], unit: UnitShape | None = None) -> None:
-        outside, inside = plain(library, shapes[0][-1].norm.source), _liked(library, shapes[0][0].convolution)
+    def __init__(
+        self, library: Library, shapes: Sequence[BlockShape], compute: int, unit: UnitShape | None = None
+    ) -> None:
+        outside, inside = plain(library, shapes[0][-1].norm.source), _liked(library, shapes[0][0].convolution, compute)
         self.enter, self.leave = MovePlan(library, outside, inside), MovePlan(library, inside, outside)
-        made = {shape: BlockPlan(library, shape, FLOAT32, inside) for shape in dict.fromkeys(shapes)}
+        made = {shape: BlockPlan(library, shape, compute, inside) for shape in dict.fromkeys(shapes)}
         self.blocks = [made[shape] for shape in shapes]
-        self.unit = None if unit is None else unit_plan(library, unit, FLOAT32, after=inside)
+        self.unit = None if unit is None else unit_plan(library, unit, compute, after=inside)
 
 
-def _liked(library: Library, shape: ConvolutionShape) -> Form:
+def _liked(library: Library, shape: ConvolutionShape, compute: int) -> Form:
     """Return the form in which a convolution would like to get its input."""
-    plan = ConvolutionPlan(library, shape, FLOAT32, plain=False)
-    return between(library, plan.forward.layouts[SRC], shape.source[1], plan)
+    plan = ConvolutionPlan(library, shape, compute, plain=False)
+    return between(library, plan.forward.layouts[SRC], compute, shape.source[1], plan)

@@ -5,11 +5,11 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import paddle
 from paddle import Tensor
 
-from ppresnet.onednn.api import FLOAT32, Handle
+from ppresnet.onednn.api import BFLOAT16, FLOAT32, Handle
 from ppresnet.onednn.library import Library
 from ppresnet.paddle_api import empty
 
-_FLOAT_BYTES = 4
+_KINDS = {FLOAT32: (paddle.float32, 4), BFLOAT16: (paddle.bfloat16, 2)}  # dtype of Paddle, bytes
 
 
 class Form(NamedTuple):
@@ -51,6 +51,7 @@ def within(library: Library, layout: Handle, dtype: int, channels: int, owner: o
     return Form(layout, dtype, channels, [library.size(layout)], paddle.uint8, owner)
 
 
-def between(library: Library, layout: Handle, channels: int, owner: object) -> Form:
-    """Return the form of what is passed on from kernels to kernels with a gradient: a row of float32."""
-    return Form(layout, FLOAT32, channels, [library.size(layout) // _FLOAT_BYTES], paddle.float32, owner)
+def between(library: Library, layout: Handle, dtype: int, channels: int, owner: object) -> Form:
+    """Return the form of what is passed on from kernels to kernels with a gradient: a row of numbers."""
+    kind, size = _KINDS[dtype]
+    return Form(layout, dtype, channels, [library.size(layout) // size], kind, owner)

@@ -131,12 +131,12 @@ class Kernels:
     def run_stage(self, stage: Iterable[nn.Layer], source: Tensor, before: nn.Layer | None = None) -> Tensor | None:
         """Return what blocks give one behind another, of `before(source)` where there is a layer before them.
 
-        What those with an identity skip pass on keeps its layout, and what a unit gives them that is the layer before.
-        Only in float32: with bfloat16 every block changes the type of what comes and goes, and the layout with it.
+        What those with an identity skip pass on keeps the layout and the type of the kernels, and what a unit gives
+        them that is the layer before.
         """
         layers = [*([] if before is None else [before]), *stage]
         chain = list(takewhile(self._keeps, reversed(layers)))[::-1]
-        if self.compute != FLOAT32 or len(chain) < 2:
+        if len(chain) < 2:
             return None
         ahead = layers[: -len(chain)]
         unit = ahead.pop() if ahead and self._gives(ahead[-1]) else None
@@ -173,7 +173,7 @@ class Kernels:
         shapes = chain_shapes(blocks, source, self.units, None if first is None else first.convolution.destination)
         if shapes is None:
             return None
-        plan = self._plan(("chain", first, *shapes), lambda: ChainPlan(self.library, shapes, first))
+        plan = self._plan(("chain", first, *shapes), lambda: ChainPlan(self.library, shapes, self.compute, first))
         return plan if plan is not None and plan.enter.needed else None
 
     def _run_branch(self, layer: nn.Layer, plan: BlockPlan, source: Tensor, identity: Tensor | None) -> Tensor:

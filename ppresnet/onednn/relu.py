@@ -12,13 +12,14 @@ from ppresnet.onednn.session import Session
 
 
 class ReluShape(NamedTuple):
-    """A ReLU of a float32 tensor of this shape."""
+    """A ReLU of a tensor of this shape and type."""
 
     source: tuple[int, ...]
+    dtype: int = c.FLOAT32
 
 
 class ReluPlan:
-    """The primitives of a ReLU of one shape, on plain float32 tensors; the gradient follows from the output.
+    """The primitives of a ReLU of one shape, on tensors without gaps; the gradient follows from the output.
 
     Args:
         library: the library.
@@ -26,7 +27,7 @@ class ReluPlan:
     """
 
     def __init__(self, library: Library, shape: ReluShape) -> None:
-        row = library.plain([math.prod(shape.source)])
+        row = library.plain([math.prod(shape.source)], shape.dtype)
         forward = library.create(
             "primitive_desc", library.engine.value, c.FORWARD_TRAINING, c.RELU_BY_OUTPUT, row.value, row.value,
             0.0, 0.0, library.attributes.value, function="eltwise_forward_primitive_desc_create",

@@ -12,7 +12,7 @@ from paddle import Tensor, nn
 from ppresnet import models
 from ppresnet.layers import BasicBlock, Bottleneck, CifarStem, ConvNorm, IdentitySkip, Residual, Stage, basic_branch
 from ppresnet.onednn import Kernels, Library
-from ppresnet.onednn.api import BFLOAT16, FLOAT32
+from ppresnet.onednn.api import BFLOAT16
 
 STAGES: dict[str, Callable[[], list[Residual]]] = {
     "basic": lambda: [BasicBlock(16, (16, 16), "identity") for _ in range(3)],
@@ -144,8 +144,30 @@ def test_channels_are_not_filled_up_between_blocks(fused: Kernels) -> None:
     assert chains(fused) == 0
 
 
-def test_bfloat16_goes_block_by_block(library: Library) -> None:
-    for compute in (BFLOAT16, FLOAT32):
-        kernels = Kernels(library, compute, units=[ConvNorm], blocks=[Residual], identities=[IdentitySkip])
-        found = kernels.run_stage(stage_of("basic"), paddle.rand([2, 16, 6, 6]))
-        assert (found is None) is (compute == BFLOAT16)
+@pytest.mark.parametrize("name", STAGES)
+def test_bfloat16_between_blocks_is_as_close_to_float64_as_inside_them_alone(library: Library, name: str) -> None:
+    kernels = Kernels(library, BFLOAT16, units=[ConvNorm], blocks=[Residual], identities=[IdentitySkip])
+    stage, wide = stage_of(name), stage_of(name)
+    start = {key: value.numpy() for key, value in stage.state_dict().items()}
+    wide.set_state_dict(start)
+    wide.to(dtype="float64")
+    image = image_of(stage[0])
+    expected = run(wide, image.astype("float64"), wide)
+
+    def apart(x: Tensor) -> Tensor | None:
+        for block in stage:
+            x = kernels.run_block(block, x)
+        return x
+
+    errors = []
+    for forward in (apart, lambda x: kernels.run_stage(stage, x)):
+        stage.set_state_dict(start)
+        found = run(stage, image, forward)
+        assert {one.dtype.name for one in found} == {"float32"}
+        norms = [
+            np.linalg.norm(one - other) / np.linalg.norm(other) for one, other in zip(found, expected, strict=True)
+        ]
+        errors.append((norms[0], float(np.median(norms[1:]))))
+    assert chains(kernels) == 1
+    (alone_output, alone_rest), (output, rest) = errors
+    assert output <= max(1e-2, 1.5 * alone_output) and rest <= 1.5 * alone_rest
