@@ -97,7 +97,7 @@ FORMULAS: list[tuple[dict[str, Any], Formula]] = [
 ]
 
 
-@pytest.mark.parametrize(("options", "formula"), FORMULAS, ids=str)
+@pytest.mark.parametrize(("options", "formula"), FORMULAS, ids=[str(options) for options, _ in FORMULAS])
 def test_each_parameter_follows_the_formula_at_its_own_pace(options: dict[str, Any], formula: Formula) -> None:
     model = _model()
     groups = [{"match": "2", "lr": 0.5, "weight_decay": 2.0}]
