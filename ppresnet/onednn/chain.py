@@ -10,7 +10,8 @@ from paddle.autograd import PyLayer
 
 from ppresnet.onednn.api import SRC
 from ppresnet.onednn.block import BlockPlan, BlockShape
-from ppresnet.onednn.convolution import ConvolutionPlan, ConvolutionShape
+from ppresnet.onednn.convolution import ConvolutionPlan
+from ppresnet.onednn.convolution_kernels import ConvolutionShape
 from ppresnet.onednn.form import Form, between, plain
 from ppresnet.onednn.functions import contiguous, first_order
 from ppresnet.onednn.kernel import Conversion

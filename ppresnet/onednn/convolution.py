@@ -1,62 +1,18 @@
 """A convolution and its gradients: what is computed, in whichever layout oneDNN likes best."""
 
-from typing import Any, NamedTuple
-
 import paddle
 from paddle import Tensor
 
 from ppresnet.onednn import api as c
 from ppresnet.onednn import form
 from ppresnet.onednn.api import Handle
+from ppresnet.onednn.convolution_kernels import ConvolutionShape, data_kernel, forward_kernel, weights_kernel
 from ppresnet.onednn.form import Form
-from ppresnet.onednn.kernel import Conversion, Kernel
-from ppresnet.onednn.library import Library, Owned
+from ppresnet.onednn.kernel import Conversion
+from ppresnet.onednn.library import Library
 from ppresnet.onednn.session import Session
+from ppresnet.onednn.strips import strips
 from ppresnet.paddle_api import empty
-
-Pair = tuple[int, int]
-
-
-class ConvolutionShape(NamedTuple):
-    """A convolution of given sizes.
-
-    Attributes:
-        source: batch, input channels, height, width.
-        weights: output channels, input channels / groups, kernel height, kernel width.
-        bias: whether there is one.
-        strides: down, right.
-        dilations: down, right; 1 is a dense kernel.
-        begin: padding above, on the left.
-        end: padding below, on the right.
-        groups: of channels.
-    """
-
-    source: tuple[int, ...]
-    weights: tuple[int, ...]
-    bias: bool
-    strides: Pair
-    dilations: Pair
-    begin: Pair
-    end: Pair
-    groups: int
-
-    @property
-    def destination(self) -> tuple[int, ...]:
-        """Batch, output channels, height, width."""
-        spatial = (
-            (size + before + after - dilation * (kernel - 1) - 1) // stride + 1
-            for size, before, after, dilation, kernel, stride in zip(
-                self.source[2:], self.begin, self.end, self.dilations, self.weights[2:], self.strides, strict=True
-            )
-        )
-        return (self.source[0], self.weights[0], *spatial)
-
-    @property
-    def grouped_weights(self) -> tuple[int, ...]:
-        """The dimensions of the weights as oneDNN wants them: with a leading one for the groups where there are any."""
-        if self.groups == 1:
-            return self.weights
-        return (self.groups, self.weights[0] // self.groups, *self.weights[1:])
 
 
 class ConvolutionPlan:
@@ -82,9 +38,9 @@ class ConvolutionPlan:
         self._before = before or form.plain(library, shape.source)
         weights = library.plain(shape.grouped_weights)
         output = c.FLOAT32 if plain else compute
-        self.forward = self._forward_kernel(compute, output)
-        self.backward_data = self._backward_kernel("data", compute, self._before.dtype)
-        self.backward_weights = self._backward_kernel("weights", compute, c.FLOAT32)
+        self.forward = forward_kernel(library, shape, compute, output)
+        self.backward_data = data_kernel(library, shape, compute, self._before.dtype, self.forward)
+        self.backward_weights = weights_kernel(library, shape, compute, self.forward)
         forward, data, gradient = self.forward.layouts, self.backward_data.layouts, self.backward_weights.layouts
         outside = library.plain(shape.destination) if plain else None
         destination = outside.value if outside is not None else forward[c.DST]
@@ -98,47 +54,12 @@ class ConvolutionPlan:
         self.source_gradient = convert(data[c.DIFF_SRC], self._before.layout)
         self.one_gradient = library.same(data[c.DIFF_DST], gradient[c.DIFF_DST])
         self.gradient = convert(destination, gradient[c.DIFF_DST])
-        self.weights_gradient = convert(gradient[c.DIFF_WEIGHTS], weights.value)
+        self.strips = strips(library, shape, compute, self.backward_weights)
+        summed = self.backward_weights if self.strips is None else self.strips.kernel
+        self.weights_gradient = convert(summed.layouts[c.DIFF_WEIGHTS], weights.value)
 
     def _convert(self, source: Handle, target: Handle) -> Conversion:
         return Conversion(self._library, source, target)
-
-    def _attributes(self) -> tuple[Any, ...]:
-        shape = self.shape
-        dilates = [dilation - 1 for dilation in shape.dilations]
-        return tuple(c.sizes(values) for values in (shape.strides, dilates, shape.begin, shape.end))
-
-    def _bias(self) -> Owned | None:
-        return self._library.plain(self.shape.weights[:1]) if self.shape.bias else None
-
-    def _forward_kernel(self, compute: int, output: int) -> Kernel:
-        library, shape, bias = self._library, self.shape, self._bias()
-        source, weights = library.free(shape.source, compute), library.free(shape.grouped_weights, compute)
-        destination = library.free(shape.destination, output)
-        descriptor = library.create(
-            "primitive_desc", library.engine.value, c.FORWARD_TRAINING, c.DIRECT, source.value, weights.value,
-            bias.value if bias else None, destination.value, *self._attributes(), library.attributes.value,
-            function="convolution_forward_primitive_desc_create",
-        )  # fmt: skip
-        return Kernel(library, descriptor, (c.SRC, c.WEIGHTS, *([c.BIAS] if bias else []), c.DST))
-
-    def _backward_kernel(self, towards: str, compute: int, result: int) -> Kernel:
-        library, shape, bias = self._library, self.shape, self._bias()
-        gradient = library.free(shape.destination, compute)
-        if towards == "data":
-            first, second = library.free(shape.source, result), library.free(shape.grouped_weights, compute)
-            wanted: list[Handle | None] = [first.value, second.value, gradient.value]
-            arguments = [c.DIFF_SRC, c.WEIGHTS, c.DIFF_DST]
-        else:
-            first, second = library.free(shape.source, compute), library.free(shape.grouped_weights, result)
-            wanted = [first.value, second.value, bias.value if bias else None, gradient.value]
-            arguments = [c.SRC, c.DIFF_WEIGHTS, *([c.DIFF_BIAS] if bias else []), c.DIFF_DST]
-        descriptor = library.create(
-            "primitive_desc", library.engine.value, c.DIRECT, *wanted, *self._attributes(),
-            self.forward.descriptor.value, library.attributes.value,
-            function=f"convolution_backward_{towards}_primitive_desc_create",
-        )  # fmt: skip
-        return Kernel(library, descriptor, arguments)
 
     def keep_source(self, session: Session, source: Tensor) -> Tensor:
         """Return the source in the layout of the kernels: a new tensor of bytes, or the source itself."""
@@ -192,9 +113,10 @@ class ConvolutionPlan:
         result = empty(weights.shape)
         bias = empty(weights.shape[:1]) if self.shape.bias else None
         landed = self.weights_gradient.landing(session, result.data_ptr())
-        addresses = {c.SRC: self.kept_source.enter(session, kept.data_ptr())}
+        addresses = {c.SRC: self.kept_source.enter(session, kept.data_ptr()), c.DIFF_DST: gradient}
+        addresses[c.DIFF_WEIGHTS] = landed
         if bias is not None:
             addresses[c.DIFF_BIAS] = bias.data_ptr()
-        self.backward_weights.run(session, addresses | {c.DIFF_DST: gradient, c.DIFF_WEIGHTS: landed})
+        (self.backward_weights if self.strips is None else self.strips).run(session, addresses)
         self.weights_gradient.leave(session, landed, result.data_ptr())
         return [result, bias]

@@ -8,7 +8,7 @@ from paddle import nn
 
 from ppresnet.onednn.batch_norm import NormShape
 from ppresnet.onednn.block import BlockShape
-from ppresnet.onednn.convolution import ConvolutionShape
+from ppresnet.onednn.convolution_kernels import ConvolutionShape
 from ppresnet.onednn.unit import UnitShape
 from ppresnet.onednn.wide import BLOCK
 

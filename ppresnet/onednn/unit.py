@@ -9,7 +9,8 @@ from paddle.autograd import PyLayer
 from ppresnet.onednn import form
 from ppresnet.onednn.api import DST
 from ppresnet.onednn.batch_norm import Normalised, NormPlan, NormShape, Statistics
-from ppresnet.onednn.convolution import ConvolutionPlan, ConvolutionShape
+from ppresnet.onednn.convolution import ConvolutionPlan
+from ppresnet.onednn.convolution_kernels import ConvolutionShape
 from ppresnet.onednn.form import Form, Whereto
 from ppresnet.onednn.functions import contiguous, first_order, only, wanted
 from ppresnet.onednn.library import Library

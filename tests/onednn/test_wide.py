@@ -10,7 +10,7 @@ from ppresnet.layers import ConvNorm
 from ppresnet.onednn import Kernels, Library, block, kernels
 from ppresnet.onednn.api import BFLOAT16, FLOAT32
 from ppresnet.onednn.batch_norm import NormShape
-from ppresnet.onednn.convolution import ConvolutionShape
+from ppresnet.onednn.convolution_kernels import ConvolutionShape
 from ppresnet.onednn.form import Form, Whereto
 from ppresnet.onednn.unit import UnitPlan, UnitShape
 from ppresnet.onednn.wide import WideUnitPlan, filled, first, unit_plan
