@@ -44,7 +44,8 @@ class Kernels:
 
     Args:
         library: the library.
-        compute: type of the inputs of convolutions, `FLOAT32` or `BFLOAT16`; tensors and statistics are float32.
+        compute: type of the inputs of convolutions, and of what blocks of a stage pass on, `FLOAT32` or `BFLOAT16`;
+            other tensors and statistics are float32.
         units: classes whose forward is act(norm(conv(x))) of attributes with these names.
         blocks: classes whose forward is act(skip(x) + branch(x)) of attributes with these names.
         identities: classes of skips that return their input.

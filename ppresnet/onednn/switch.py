@@ -39,7 +39,8 @@ def enable(
 
     Args:
         setting: `auto` keeps Paddle's kernels where these do not work, `enabled` insists, `disabled` takes them out.
-        compute: type inside the kernels of convolutions; tensors, weights and statistics are float32.
+        compute: type inside the kernels of convolutions, and of what is passed on within `stages`; other tensors,
+            weights and statistics are float32.
         units: classes whose forward is act(norm(conv(x))) of attributes with these names; it is run as one.
         blocks: classes whose forward is act(skip(x) + branch(x)) of attributes with these names, and with others that
             change nothing if they are `nn.Identity`; where the branch is a chain of units, it is run as one.
