@@ -33,7 +33,7 @@ def test_all_phases_pass(tmp_path: Path) -> None:
     assert code == 0
     assert said.count("passed") == 2 * 6
     assert f"CI=true shared={tmp_path}/shared" in said
-    assert "--slow-sample 2 --slow-seed" in said
+    assert "--slow-sample 1 --slow-seed" in said
 
 
 def test_without_the_shared_folder_nothing_is_named(tmp_path: Path) -> None:
@@ -51,4 +51,4 @@ def test_one_failure_fails_the_run(tmp_path: Path, fails: str) -> None:
     code, said = run(tmp_path, fails)
     assert code == 1
     assert said.count("FAILED (exit") == 2
-    assert "tools/test.sh --slow-sample" in said  # the other phases run all the same
+    assert "tools/test.sh -n 2 --dist loadfile" in said  # the other phases run all the same
